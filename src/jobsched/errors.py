@@ -1,0 +1,29 @@
+"""What can go wrong, as types: every error that jobsched raises on purpose is a JobschedError."""
+
+
+class JobschedError(Exception):
+    """Root of jobsched's own errors; the message says what is wrong, where, and what to do."""
+
+
+class DeclarationError(JobschedError, ValueError):
+    """A schedule or a job is declared wrongly; the message names it, the field and the value."""
+
+
+class ConfigurationError(JobschedError, ValueError):
+    """A setting, an engine or an APP reference cannot be used as given."""
+
+
+class NotFoundError(JobschedError, LookupError):
+    """No schedule, job, firing or job run of that name or id exists in the database."""
+
+
+class ConflictError(JobschedError):
+    """The request contradicts the present state, such as a second waiting manual firing."""
+
+
+class ParameterError(JobschedError, ValueError):
+    """A firing's parameters do not fit the jobs that it would run."""
+
+
+class SchemaError(JobschedError):
+    """The database's tables are absent, older or of another major version than this code."""
