@@ -1,0 +1,1 @@
+"""Decisions, pure: which occurrences fire, in which order jobs run, what follows an end."""

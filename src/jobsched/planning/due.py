@@ -1,0 +1,205 @@
+"""What a due schedule does now: fire, skip, and when it is due next.
+
+A pure function of (declaration, state, now). Misfire is decided first, overlap on what is left.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from jobsched.model import Misfire, Overlap, Reason, ScheduleDeclaration
+from jobsched.timeline import next_occurrence
+
+COUNT_LIMIT = 10_000
+"""Missed occurrences are counted exactly up to here; beyond, the count is unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveFiring:
+    """An earlier firing of the schedule that has not ended."""
+
+    id: int
+    running: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Fire:
+    """An occurrence that becomes a firing, to start no earlier than `available_at`."""
+
+    scheduled_for: datetime
+    available_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """An occurrence, or a range of them, that does not run, and why."""
+
+    scheduled_for: datetime
+    reason: Reason
+    blocked_by: int | None = None
+    missed_count: int | None = None
+    missed_from: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to write in one transaction for one due schedule."""
+
+    fires: tuple[Fire, ...]
+    skips: tuple[Skip, ...]
+    last_scheduled_for: datetime
+    next_run_at: datetime | None
+    cancels: tuple[int, ...] = ()
+    """Live firings to cancel first (`overlap="cancel_previous"`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """The occurrences in (last decided, now]: all of them, or the ends of a long range."""
+
+    first: datetime
+    latest: datetime
+    recent: tuple[datetime, ...]
+    count: int | None
+
+
+def decide(
+    declaration: ScheduleDeclaration,
+    due_at: datetime,
+    now: datetime,
+    live: Sequence[LiveFiring] = (),
+) -> Decision:
+    """Decide the occurrences of `declaration` from `due_at` up to `now`, both inclusive.
+
+    `due_at` is the schedule's `next_run_at`, its first undecided occurrence; `live` are its live
+    firings, oldest first. The work done does not grow with the length of an outage.
+    """
+    due = _occurrences(declaration, due_at, now)
+    wanted, skips = _misfires(declaration, due, now)
+    fires, overlaps, cancels = _overlaps(declaration, wanted, live)
+    return Decision(
+        fires=tuple(fires),
+        skips=tuple(sorted(skips + overlaps, key=lambda skip: skip.scheduled_for)),
+        last_scheduled_for=due.latest,
+        next_run_at=next_occurrence(declaration.timing, now),
+        cancels=cancels,
+    )
+
+
+def pause(declaration: ScheduleDeclaration, due_at: datetime, now: datetime) -> Skip | None:
+    """What was due already when its schedule is disabled: one skip for all of it, or None."""
+    if due_at > now:
+        return None
+    return _range_skip(_occurrences(declaration, due_at, now), Reason.PAUSED)
+
+
+def first_after(
+    declaration: ScheduleDeclaration, now: datetime, last_scheduled_for: datetime | None
+) -> datetime | None:
+    """The first occurrence after both `now` and the last one decided: nothing is fired again."""
+    return next_occurrence(declaration.timing, max(now, last_scheduled_for or now))
+
+
+def jittered(declaration: ScheduleDeclaration, occurrence: datetime) -> datetime:
+    """When a firing of `occurrence` may start: a delay hashed from id and occurrence."""
+    if not declaration.jitter:
+        return occurrence
+    digest = hashlib.blake2b(f"{declaration.id}@{occurrence.isoformat()}".encode(), digest_size=8)
+    share = int.from_bytes(digest.digest()) / 2**64
+    return occurrence + declaration.jitter * share
+
+
+def _occurrences(declaration: ScheduleDeclaration, due_at: datetime, now: datetime) -> _Due:
+    timing = declaration.timing
+    found = [due_at]
+    while len(found) < COUNT_LIMIT:
+        following = next_occurrence(timing, found[-1])
+        if following is None or following > now:
+            return _Due(due_at, found[-1], tuple(found), len(found))
+        found.append(following)
+    recent = _latest_occurrences(declaration, now)
+    return _Due(due_at, recent[-1], recent, None)
+
+
+def _latest_occurrences(declaration: ScheduleDeclaration, now: datetime) -> tuple[datetime, ...]:
+    """The last occurrences up to `now`, found without walking through ages."""
+    wanted = declaration.max_catchup + 1 if declaration.misfire is Misfire.RUN_ALL else 1
+    window = timedelta(minutes=1)
+    while True:
+        found: list[datetime] = []
+        cursor = now - window
+        while (following := next_occurrence(declaration.timing, cursor)) and following <= now:
+            found.append(following)
+            cursor = following
+        if len(found) >= wanted:
+            return tuple(found[-wanted:])
+        window *= 4
+
+
+def _misfires(
+    declaration: ScheduleDeclaration, due: _Due, now: datetime
+) -> tuple[list[datetime], list[Skip]]:
+    if declaration.misfire is Misfire.RUN_ALL:
+        return _catch_up(declaration, due, now)
+    in_grace = now - due.latest <= declaration.misfire_grace
+    if declaration.misfire is Misfire.RUN_ONCE or in_grace:
+        earlier = _before_latest(due)
+        return [due.latest], [_range_skip(earlier, Reason.MISSED)] if earlier else []
+    return [], [_range_skip(due, Reason.MISSED)]
+
+
+def _catch_up(
+    declaration: ScheduleDeclaration, due: _Due, now: datetime
+) -> tuple[list[datetime], list[Skip]]:
+    opens = now - max(declaration.catchup_window, declaration.misfire_grace)
+    within = [occurrence for occurrence in due.recent if occurrence >= opens]
+    wanted = within[-declaration.max_catchup :]
+    skips = []
+    left = _before(due, wanted[0]) if wanted else due
+    if left:
+        reason = Reason.CAP if len(wanted) < len(within) else Reason.MISSED
+        skips.append(_range_skip(left, reason))
+    return wanted, skips
+
+
+def _overlaps(
+    declaration: ScheduleDeclaration, wanted: list[datetime], live: Sequence[LiveFiring]
+) -> tuple[list[Fire], list[Skip], tuple[int, ...]]:
+    fires = [Fire(at, jittered(declaration, at)) for at in wanted]
+    overlap = declaration.overlap
+    if overlap is Overlap.ALLOW or (not live and len(wanted) <= 1):
+        return fires, [], ()
+    if overlap is Overlap.CANCEL_PREVIOUS:
+        return fires, [], tuple(firing.id for firing in live)
+    if declaration.misfire is Misfire.RUN_ALL:
+        room = max(0, declaration.max_catchup - sum(not firing.running for firing in live))
+        blocked = fires[room:]
+        in_the_way = live[-1].id if live else None
+        return (
+            fires[:room],
+            [Skip(fire.scheduled_for, Reason.CAP, in_the_way) for fire in blocked],
+            (),
+        )
+    if overlap is Overlap.QUEUE:
+        waiting = next((firing.id for firing in live if not firing.running), None)
+        if waiting is None:
+            return fires, [], ()
+        return [], [Skip(at, Reason.OVERLAP, waiting) for at in wanted], ()
+    return [], [Skip(at, Reason.OVERLAP, live[0].id) for at in wanted], ()
+
+
+def _before_latest(due: _Due) -> _Due | None:
+    return _before(due, due.latest)
+
+
+def _before(due: _Due, occurrence: datetime) -> _Due | None:
+    if due.first >= occurrence:
+        return None
+    earlier = tuple(at for at in due.recent if at < occurrence)
+    count = len(earlier) if due.count is not None else None
+    return _Due(due.first, earlier[-1] if earlier else due.first, earlier, count)
+
+
+def _range_skip(due: _Due, reason: Reason) -> Skip:
+    return Skip(due.latest, reason, missed_count=due.count, missed_from=due.first)

@@ -1,0 +1,110 @@
+"""A firing's plan: which jobs, in which order, and what follows when one of them ends."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+
+from jobsched.errors import DeclarationError
+from jobsched.model import (
+    ExecutionMode,
+    FiringStatus,
+    JobDefinition,
+    JobRunStatus,
+    PlannedJob,
+    ScheduleDeclaration,
+)
+
+_S = JobRunStatus
+
+
+def select(
+    declaration: ScheduleDeclaration, definitions: Mapping[str, JobDefinition]
+) -> tuple[PlannedJob, ...]:
+    """The jobs that a firing of the schedule runs, dependencies first.
+
+    Raises DeclarationError when the schedule names a group or a job that is not defined, or when
+    the dependencies go in a circle.
+    """
+    if declaration.execution_mode is ExecutionMode.GROUP:
+        names = [d.name for d in definitions.values() if d.group == declaration.group]
+        if not names:
+            raise DeclarationError(
+                f"schedule {declaration.id!r}: no job is in group {declaration.group!r}"
+            )
+    elif declaration.execution_mode is ExecutionMode.JOBS:
+        names = list(declaration.jobs)
+    else:
+        names = list(definitions)
+    return order(names, definitions, include_dependencies=declaration.include_dependencies)
+
+
+def order(
+    names: Iterable[str],
+    definitions: Mapping[str, JobDefinition],
+    *,
+    include_dependencies: bool = False,
+) -> tuple[PlannedJob, ...]:
+    """`names` in dependency order; dependencies outside them are ignored unless included."""
+    chosen = list(dict.fromkeys(names))
+    for name in chosen:
+        if name not in definitions:
+            raise DeclarationError(f"job {name!r} is not defined")
+        if include_dependencies:
+            chosen.extend(d for d in definitions[name].depends_on if d not in chosen)
+    graph = {
+        name: tuple(d for d in definitions[name].depends_on if d in chosen) for name in chosen
+    }
+    try:
+        ordered = list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        path = " -> ".join(reversed(error.args[1]))
+        raise DeclarationError(f"the jobs depend on each other in a circle: {path}") from error
+    return tuple(PlannedJob(name, graph[name]) for name in ordered)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where one job of a plan stands: the status of its last attempt."""
+
+    job: PlannedJob
+    status: JobRunStatus
+
+
+def ready(standings: Sequence[Standing]) -> list[str]:
+    """The queued jobs whose dependencies have all succeeded, in plan order."""
+    done = {s.job.name for s in standings if s.status is _S.SUCCESS}
+    return [
+        s.job.name
+        for s in standings
+        if s.status is _S.QUEUED and all(name in done for name in s.job.depends_on)
+    ]
+
+
+def skipped_by(standings: Sequence[Standing]) -> dict[str, str]:
+    """The queued jobs that can no longer run, each with the dependency that stands in the way."""
+    broken = {
+        s.job.name
+        for s in standings
+        if s.status in (_S.FAILED, _S.LOST, _S.CANCELLED, _S.SKIPPED)
+    }
+    skipped: dict[str, str] = {}
+    for s in standings:  # dependencies come first, so one walk reaches the dependents' dependents
+        if s.status is not _S.QUEUED:
+            continue
+        blocker = next((name for name in s.job.depends_on if name in broken), None)
+        if blocker is not None:
+            skipped[s.job.name] = blocker
+            broken.add(s.job.name)
+    return skipped
+
+
+def ending(statuses: Iterable[JobRunStatus]) -> FiringStatus | None:
+    """How a firing ends by the last attempt of each job; None while one of them is live."""
+    found = set(statuses)
+    if found & {_S.QUEUED, _S.RUNNING}:
+        return None
+    if found & {_S.FAILED, _S.LOST}:
+        return FiringStatus.FAILED
+    if _S.CANCELLED in found:
+        return FiringStatus.CANCELLED
+    return FiringStatus.SUCCESS
