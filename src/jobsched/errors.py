@@ -27,3 +27,7 @@ class ParameterError(JobschedError, ValueError):
 
 class SchemaError(JobschedError):
     """The database's tables are absent, older or of another major version than this code."""
+
+
+class DatabaseError(JobschedError):
+    """The database did not answer, or refused; what was under way was rolled back."""

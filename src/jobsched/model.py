@@ -104,7 +104,10 @@ class Reason(StrEnum):
     DEPENDENCY = "dependency"
     TIMEOUT = "timeout"
     REQUESTED = "requested"
+    SUPERSEDED = "superseded"
     SHUTDOWN = "shutdown"
+    WORKER_LOST = "worker_lost"
+    PARAMETERS = "parameters"
 
 
 LIVE_FIRINGS = frozenset({FiringStatus.QUEUED, FiringStatus.RUNNING, FiringStatus.WAITING})
@@ -225,6 +228,10 @@ class Firing:
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    priority: int = 0
+    version: int = 0
+    runs: tuple["JobRun", ...] = ()
+    """Its job runs in plan order, where the reader asked for them (`history`, `firing`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +256,9 @@ class JobRun:
     result: Any
     progress: Mapping[str, Any] | None
     worker_id: str | None
+    depends_on: tuple[str, ...] = ()
+    params: Mapping[str, Any] = field(default_factory=dict)
+    cancel_requested_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +288,29 @@ class Worker:
     version: str
     capacity: int
     running: int
+    environment: str = "production"
+    poll_interval: timedelta = timedelta(seconds=5)
+    declares: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Hashes of what its code declares: `{"schedules": {id: hash}, "jobs": {name: hash}}`."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobState:
+    """A mirrored job: its definition, and whether it has left the code."""
+
+    definition: JobDefinition
+    app: str
+    declaration_hash: str
+    retired_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class FiringSummary:
+    """One entry of a schedule's `recent`: how a firing ended and how long it took."""
+
+    firing_id: int
+    status: FiringStatus
+    duration_ms: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,3 +329,66 @@ class ScheduleState:
     locked_by: str | None
     retired_at: datetime | None
     version: int
+    environment: str = "production"
+    disabled_reason: str | None = None
+    declaration_hash: str = ""
+    recent: tuple[FiringSummary, ...] = ()
+    """The last 30 firings that ended, oldest first."""
+
+    @property
+    def in_environment(self) -> bool:
+        """Whether its environments include the one that it was synced in."""
+        wanted = self.declaration.environments
+        return wanted is None or self.environment in wanted
+
+
+class HealthLevel(StrEnum):
+    """What `health` says: `critical` needs somebody now."""
+
+    HEALTHY = "healthy"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong: what, since when, and what to do."""
+
+    kind: str
+    target: str
+    message: str
+    level: HealthLevel
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Whether the daemons of an app do their work, with one line that says why not."""
+
+    level: HealthLevel
+    message: str
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What operators ask first: who is alive, what is due, what runs."""
+
+    app: str
+    now: datetime
+    health: Health
+    workers: tuple[Worker, ...]
+    schedules: tuple[ScheduleState, ...]
+    queued: int
+    running: int
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """What a sync changed."""
+
+    added: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    retired: tuple[str, ...] = ()
+    revived: tuple[str, ...] = ()
