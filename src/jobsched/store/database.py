@@ -4,21 +4,29 @@ Nothing is installed on the host's engine: we open a sibling of it, with its own
 listeners, that keeps the host's creator, connect arguments and `do_connect` listeners.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+import random
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.pool import StaticPool
 
 from jobsched.clock import Clock, DatabaseTime, SystemClock
-from jobsched.errors import ConfigurationError
+from jobsched.errors import ConfigurationError, DatabaseError
 from jobsched.store.tables import Tables, build_tables
 
+T = TypeVar("T")
+
 _WRITES = "jobsched_writes"
+_ATTEMPTS = 5
+"""How often a transaction is tried when it loses against another one."""
 _DRIVERS = {
     "postgres": ("postgresql+psycopg", "postgres"),
     "postgresql": ("postgresql+psycopg", "postgres"),
@@ -62,6 +70,9 @@ class Database:
         self.time = DatabaseTime(self.clock)
         self.tables = build_tables(prefix, schema)
         self.engine = open_sibling(engine)
+        # In memory there is one connection for all threads: one transaction at a time.
+        self._turn = threading.RLock() if self.in_memory else nullcontext()
+        _opened.add(self)
 
     @property
     def dialect(self) -> str:
@@ -73,10 +84,39 @@ class Database:
         """True for an in-memory SQLite database, which only this process can see."""
         return isinstance(self.engine.pool, StaticPool)
 
+    def transact(self, work: Callable[[Transaction], T]) -> T:
+        """Run `work` in a writing transaction, again when it lost against another one.
+
+        A deadlock, a lock wait that timed out or a busy SQLite file rolls back the whole
+        transaction, so `work` must do nothing but SQL. Raises DatabaseError when the database
+        does not answer or the losing does not end.
+        """
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                with self.write() as tx:
+                    return work(tx)
+            except sa.exc.DBAPIError as error:
+                if not _is_operational(error):
+                    raise
+                if attempt == _ATTEMPTS or not lost_against_another(error):
+                    raise DatabaseError(f"the database refused: {error.orig}") from error
+                self.clock.wait(threading.Event(), random.random() * 0.02 * 2**attempt)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def query(self, work: Callable[[Transaction], T]) -> T:
+        """Run `work` in a reading transaction; raises DatabaseError as `transact` does."""
+        try:
+            with self.read() as tx:
+                return work(tx)
+        except sa.exc.DBAPIError as error:
+            if not _is_operational(error):
+                raise
+            raise DatabaseError(f"the database refused: {error.orig}") from error
+
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """A transaction that may write; it commits at the end, and rolls back on an error."""
-        with self.engine.connect() as connection:
+        with self._turn, self.engine.connect() as connection:
             connection = connection.execution_options(**{_WRITES: True})
             with connection.begin():
                 yield Transaction(connection, self.tables, self.measure(connection))
@@ -84,7 +124,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Transaction]:
         """A transaction that only reads, at the estimated time of the database."""
-        with self.engine.connect() as connection:
+        with self._turn, self.engine.connect() as connection:
             yield Transaction(connection, self.tables, self.time.now())
 
     def measure(self, connection: sa.Connection) -> datetime:
@@ -120,6 +160,43 @@ _NOW = {
     "mysql": "SELECT UTC_TIMESTAMP(6)",
     "mariadb": "SELECT UTC_TIMESTAMP(6)",
 }
+
+
+# Deadlock, lock wait timeout, and "record has changed since last read".
+_LOST_MYSQL = frozenset({1213, 1205, 1020})
+# Serialization failure, deadlock, lock not available.
+_LOST_POSTGRESQL = frozenset({"40001", "40P01", "55P03"})
+
+
+def lost_against_another(error: sa.exc.DBAPIError) -> bool:
+    """Whether the transaction was rolled back for another one's sake, and may be tried again."""
+    if error.connection_invalidated:
+        return False
+    state = getattr(error.orig, "sqlstate", None)
+    if state is not None:
+        return state in _LOST_POSTGRESQL
+    arguments = getattr(error.orig, "args", ())
+    if arguments and arguments[0] in _LOST_MYSQL:
+        return True
+    return getattr(error.orig, "sqlite_errorname", "").startswith("SQLITE_BUSY")
+
+
+def _is_operational(error: sa.exc.DBAPIError) -> bool:
+    operational = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.InternalError)
+    return error.connection_invalidated or isinstance(error, operational)
+
+
+_opened: "weakref.WeakSet[Database]" = weakref.WeakSet()
+
+
+def _forget_connections_after_fork() -> None:
+    """A child process must not use, nor close, the connections of its parent."""
+    for database in _opened:
+        if not database.in_memory:
+            database.engine.dispose(close=False)
+
+
+os.register_at_fork(after_in_child=_forget_connections_after_fork)
 
 
 def open_sibling(engine: sa.Engine | sa.URL | str) -> sa.Engine:
