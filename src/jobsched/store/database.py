@@ -1,8 +1,4 @@
-"""A connection of our own to the host's database: transactions, time, and dialect differences.
-
-Nothing is installed on the host's engine: we open a sibling of it, with its own pool and
-listeners, that keeps the host's creator, connect arguments and `do_connect` listeners.
-"""
+"""The host's database as jobsched uses it: transactions, the database's time, old servers."""
 
 import os
 import random
@@ -12,28 +8,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy import event
 from sqlalchemy.pool import StaticPool
 
 from jobsched.clock import Clock, DatabaseTime, SystemClock
 from jobsched.errors import ConfigurationError, DatabaseError
+from jobsched.store.sibling import WRITES, open_sibling
 from jobsched.store.tables import Tables, build_tables
 
 T = TypeVar("T")
 
-_WRITES = "jobsched_writes"
 _ATTEMPTS = 5
 """How often a transaction is tried when it loses against another one."""
-_DRIVERS = {
-    "postgres": ("postgresql+psycopg", "postgres"),
-    "postgresql": ("postgresql+psycopg", "postgres"),
-    "mysql": ("mysql+pymysql", "mysql"),
-    "mariadb": ("mariadb+pymysql", "mysql"),
-}
-_EXTRAS = {"psycopg": "postgres", "psycopg2": "postgres", "pymysql": "mysql"}
 _MINIMUM = {
     "sqlite": (3, 35),
     "postgresql": (12,),
@@ -70,6 +58,10 @@ class Database:
         self.time = DatabaseTime(self.clock)
         self.tables = build_tables(prefix, schema)
         self.engine = open_sibling(engine)
+        if schema is not None and self.dialect == "sqlite":
+            raise ConfigurationError(
+                f"SQLite has no schemas such as {schema!r}: use a table prefix instead"
+            )
         # In memory there is one connection for all threads: one transaction at a time.
         self._turn = threading.RLock() if self.in_memory else nullcontext()
         _opened.add(self)
@@ -117,7 +109,7 @@ class Database:
     def write(self) -> Iterator[Transaction]:
         """A transaction that may write; it commits at the end, and rolls back on an error."""
         with self._turn, self.engine.connect() as connection:
-            connection = connection.execution_options(**{_WRITES: True})
+            connection = connection.execution_options(**{WRITES: True})
             with connection.begin():
                 yield Transaction(connection, self.tables, self.measure(connection))
 
@@ -196,101 +188,8 @@ def _forget_connections_after_fork() -> None:
             database.engine.dispose(close=False)
 
 
-os.register_at_fork(after_in_child=_forget_connections_after_fork)
-
-
-def open_sibling(engine: sa.Engine | sa.URL | str) -> sa.Engine:
-    """Our own engine on the same database, with our own pool and listeners."""
-    if isinstance(engine, str | sa.URL):
-        host = engine_for(engine)
-    elif isinstance(engine, sa.Engine):
-        host = engine
-    else:
-        raise ConfigurationError(
-            f"{type(engine).__name__} is not an Engine, a URL or a string; "
-            "with an AsyncEngine write Scheduler(async_engine.sync_engine.url)"
-        )
-    if host.dialect.name not in _MINIMUM:
-        raise ConfigurationError(
-            f"{host.dialect.name} is not supported: use SQLite, PostgreSQL, MySQL or MariaDB"
-        )
-    if host.dialect.is_async:
-        raise ConfigurationError(
-            f"the driver {host.dialect.driver} is asynchronous; give a synchronous URL, such as "
-            "postgresql+psycopg://… or mysql+pymysql://…"
-        )
-    shared = isinstance(host.pool, StaticPool)
-    pool = host.pool if shared else host.pool.recreate()
-    sibling = sa.Engine(pool=pool, dialect=host.dialect, url=host.url)
-    if not shared:
-        _prepare_connections(sibling)
-    if sibling.dialect.name == "sqlite":
-        event.listen(sibling, "begin", _begin_sqlite)
-    return sibling
-
-
-def engine_for(url: sa.URL | str) -> sa.Engine:
-    """An engine for a URL in any of the spellings that hosts use (`postgres://`, `mysql://`)."""
-    try:
-        parsed = sa.make_url(url)
-    except sa.exc.ArgumentError as error:
-        raise ConfigurationError(
-            "the database URL cannot be read; write sqlite:///jobs.db, "
-            "postgresql://user@host/name or mysql://user@host/name"
-        ) from error
-    if parsed.drivername in _DRIVERS:
-        parsed = parsed.set(drivername=_DRIVERS[parsed.drivername][0])
-    options: dict[str, Any] = {}
-    if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
-        options = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
-    elif parsed.get_backend_name() != "sqlite":
-        options = {"pool_pre_ping": True}
-    try:
-        return sa.create_engine(parsed, **options)
-    except ModuleNotFoundError as error:
-        extra = _EXTRAS.get(error.name or "", "")
-        hint = f"pip install 'jobsched[{extra}]'" if extra else f"pip install {error.name}"
-        raise ConfigurationError(f"the driver {error.name} is not installed: {hint}") from error
-    except sa.exc.NoSuchModuleError as error:
-        raise ConfigurationError(
-            f"{parsed.drivername!r} is no database that SQLAlchemy knows: use sqlite, postgresql, "
-            "mysql or mariadb"
-        ) from error
-
-
-def _prepare_connections(engine: sa.Engine) -> None:
-    name = engine.dialect.name
-
-    @event.listens_for(engine.pool, "connect")
-    def prepare(dbapi_connection: Any, _record: Any) -> None:
-        if name == "sqlite":
-            dbapi_connection.isolation_level = None  # we say BEGIN ourselves
-            statements = [
-                "PRAGMA busy_timeout = 30000",
-                "PRAGMA journal_mode = WAL",
-                "PRAGMA synchronous = FULL",
-            ]
-        elif name == "postgresql":
-            engine.dialect.set_isolation_level(dbapi_connection, "READ COMMITTED")
-            statements = [
-                "SET lock_timeout = '30s'",
-                "SET idle_in_transaction_session_timeout = '60s'",
-            ]
-        else:
-            engine.dialect.set_isolation_level(dbapi_connection, "READ COMMITTED")
-            statements = ["SET SESSION time_zone = '+00:00'"]
-        cursor = dbapi_connection.cursor()
-        for statement in statements:
-            cursor.execute(statement)
-        cursor.close()
-        if name != "sqlite":
-            dbapi_connection.commit()
-
-
-def _begin_sqlite(connection: sa.Connection) -> None:
-    # A deferred transaction that upgrades to a write fails at once, whatever the busy timeout.
-    writes = connection.get_execution_options().get(_WRITES, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(after_in_child=_forget_connections_after_fork)
 
 
 def seconds(value: timedelta | None) -> float | None:

@@ -1,6 +1,6 @@
 """The tables, as SQLAlchemy Core: state words not codes, UTC with microseconds, no pickles."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -60,6 +60,21 @@ class Tables:
     job_log: sa.Table
     worker_instance: sa.Table
     audit_log: sa.Table
+
+
+def is_jobsched_table(name: str, prefix: str = "") -> bool:
+    """Whether a table of this name is jobsched's, so that a host's autogenerate leaves it alone.
+
+    In the host's Alembic `env.py`, give `context.configure` this as `include_name`:
+
+        def include_name(name, type_, parent_names):
+            return not (type_ == "table" and is_jobsched_table(name))
+    """
+    return name in {prefix + ours for ours in _NAMES}
+
+
+_NAMES = {field.name for field in fields(Tables)} - {"metadata", "prefix", "schema"}
+_NAMES.add(VERSION_TABLE)
 
 
 def build_tables(prefix: str = "", schema: str | None = None) -> Tables:

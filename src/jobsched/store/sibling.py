@@ -1,0 +1,158 @@
+"""A sibling of the host's engine: its database and connect arguments, our pool and listeners.
+
+Nothing is installed on the host's engine. The sibling keeps the host's `creator`, connect
+arguments, `do_connect` and pool listeners; each of its connections is set up the same way,
+whatever the host's are like.
+"""
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.pool import StaticPool
+
+from jobsched.errors import ConfigurationError
+
+WRITES = "jobsched_writes"
+"""The execution option of a connection whose next transaction may write."""
+
+SYNCHRONOUS = {
+    "sqlite": "sqlite",
+    "postgresql": "postgresql+psycopg",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mariadb+pymysql",
+}
+"""The databases that jobsched can use, each with the driver that it prefers."""
+_SPELLINGS = {**SYNCHRONOUS, "postgres": SYNCHRONOUS["postgresql"]}
+_EXTRAS = {"psycopg": "postgres", "psycopg2": "postgres", "pymysql": "mysql"}
+
+_PREPARATION = {
+    "sqlite": ("PRAGMA synchronous = FULL",),
+    "postgresql": (
+        "SET lock_timeout = '30s'",
+        "SET idle_in_transaction_session_timeout = '60s'",
+    ),
+    "mysql": (
+        "SET SESSION time_zone = '+00:00'",
+        "SET SESSION innodb_lock_wait_timeout = 30",
+        "SET SESSION lock_wait_timeout = 30",
+        # Without it a value that is too long is cut, and two keys may become one.
+        "SET SESSION sql_mode = CONCAT_WS(',', 'STRICT_TRANS_TABLES', NULLIF(@@sql_mode, ''))",
+    ),
+}
+_PREPARATION["mariadb"] = _PREPARATION["mysql"]
+_FOUND_ROWS = 2
+"""The flag of the MySQL protocol that makes an UPDATE count the rows it found."""
+
+
+def open_sibling(engine: sa.Engine | sa.URL | str) -> sa.Engine:
+    """Our own engine on the same database; it connects later, at its first use.
+
+    An engine with a StaticPool, as in-memory SQLite needs, is shared instead: its one
+    connection is the database. Raises ConfigurationError for what jobsched cannot use.
+    """
+    host = engine_for(engine) if isinstance(engine, str | sa.URL) else engine
+    host = getattr(host, "sync_engine", host)  # an AsyncEngine's; its driver is refused below
+    if not isinstance(host, sa.Engine):
+        raise ConfigurationError(f"{type(engine).__name__} is not an Engine, a URL or a string")
+    name = host.dialect.name
+    if name not in SYNCHRONOUS:
+        raise ConfigurationError(
+            f"{name} is not supported: use SQLite, PostgreSQL, MySQL or MariaDB"
+        )
+    if host.dialect.is_async:
+        wanted = SYNCHRONOUS[name]
+        raise ConfigurationError(
+            f"the driver {host.dialect.driver} is asynchronous, and the daemon works in threads: "
+            f"give a synchronous URL, {wanted}://…; from an AsyncEngine that is "
+            f'async_engine.url.set(drivername="{wanted}")'
+        )
+    shared = isinstance(host.pool, StaticPool)
+    pool = host.pool if shared else host.pool.recreate()
+    sibling = sa.Engine(pool=pool, dialect=host.dialect, url=host.url)
+    if not shared:
+        _prepare_connections(sibling)
+    if name == "sqlite":
+        event.listen(sibling, "begin", _begin_sqlite)
+    return sibling
+
+
+def engine_for(url: sa.URL | str) -> sa.Engine:
+    """An engine for a URL in any of the spellings that hosts use (`postgres://`, `mysql://`)."""
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError as error:
+        raise ConfigurationError(
+            "the database URL cannot be read; write sqlite:///jobs.db, "
+            "postgresql://user@host/name or mysql://user@host/name"
+        ) from error
+    parsed = parsed.set(drivername=_SPELLINGS.get(parsed.drivername, parsed.drivername))
+    options: dict[str, Any] = {}
+    if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
+        options = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
+    elif parsed.get_backend_name() != "sqlite":
+        options = {"pool_pre_ping": True}
+    try:
+        return sa.create_engine(parsed, **options)
+    except ModuleNotFoundError as error:
+        extra = _EXTRAS.get(error.name or "", "")
+        hint = f"pip install 'jobsched[{extra}]'" if extra else f"pip install {error.name}"
+        raise ConfigurationError(f"the driver {error.name} is not installed: {hint}") from error
+    except sa.exc.NoSuchModuleError as error:
+        raise ConfigurationError(
+            f"{parsed.drivername!r} is no database that SQLAlchemy knows: use sqlite, postgresql, "
+            "mysql or mariadb"
+        ) from error
+
+
+def _prepare_connections(engine: sa.Engine) -> None:
+    dialect = engine.dialect
+
+    @event.listens_for(engine.pool, "connect")
+    def prepare(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        if dialect.name == "sqlite":
+            _prepare_sqlite(connection, cursor, dialect)
+        else:
+            _refuse_lost_rows(connection)
+            dialect.set_isolation_level(connection, "READ COMMITTED")
+        for statement in _PREPARATION[dialect.name]:
+            cursor.execute(statement)
+        cursor.close()
+        if dialect.name != "sqlite":
+            connection.commit()
+
+
+def _prepare_sqlite(connection: Any, cursor: Any, dialect: sa.Dialect) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves
+    files = {name: file for _, name, file in cursor.execute("PRAGMA database_list")}
+    if not files["main"]:
+        raise ConfigurationError(
+            "with this pool an in-memory SQLite database is a new, empty one for each thread: "
+            'give the URL "sqlite://" itself, or create_engine("sqlite://", '
+            'poolclass=StaticPool, connect_args={"check_same_thread": False})'
+        )
+    cursor.execute("PRAGMA busy_timeout = 30000")
+    try:
+        cursor.execute("PRAGMA journal_mode = WAL")
+    except dialect.loaded_dbapi.OperationalError as error:
+        # Switching does not wait, whatever the timeout. The mode is the file's, not ours: another
+        # connection is switching it just now, or the next one will.
+        if "locked" not in str(error):
+            raise
+
+
+def _refuse_lost_rows(connection: Any) -> None:
+    # SQLAlchemy sets the flag; a host's own `creator` may not.
+    flags = getattr(connection, "client_flag", _FOUND_ROWS)
+    if not flags & _FOUND_ROWS:
+        raise ConfigurationError(
+            "the engine's creator connects without FOUND_ROWS, so that an UPDATE miscounts: "
+            "give it client_flag=pymysql.constants.CLIENT.FOUND_ROWS"
+        )
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    # A deferred transaction that upgrades to a write fails at once, whatever the busy timeout.
+    writes = connection.get_execution_options().get(WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
