@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from jobsched.model import Misfire, Overlap, Reason, ScheduleDeclaration
-from jobsched.timeline import next_occurrence
+from jobsched.occurrences import next_occurrence
+from jobsched.planning.attempts import past_deadline
 
 COUNT_LIMIT = 10_000
 """Missed occurrences are counted exactly up to here; beyond, the count is unknown."""
@@ -77,10 +78,11 @@ def decide(
     """
     due = _occurrences(declaration, due_at, now)
     wanted, skips = _misfires(declaration, due, now)
-    fires, overlaps, cancels = _overlaps(declaration, wanted, live)
+    timely, too_late = _deadlines(declaration, wanted, now)
+    fires, overlaps, cancels = _overlaps(declaration, timely, live)
     return Decision(
         fires=tuple(fires),
-        skips=tuple(sorted(skips + overlaps, key=lambda skip: skip.scheduled_for)),
+        skips=tuple(sorted(skips + too_late + overlaps, key=lambda skip: skip.scheduled_for)),
         last_scheduled_for=due.latest,
         next_run_at=next_occurrence(declaration.timing, now),
         cancels=cancels,
@@ -163,6 +165,14 @@ def _catch_up(
     return wanted, skips
 
 
+def _deadlines(
+    declaration: ScheduleDeclaration, wanted: list[datetime], now: datetime
+) -> tuple[list[datetime], list[Skip]]:
+    late = [at for at in wanted if past_deadline(at, declaration.start_deadline, now)]
+    timely = [at for at in wanted if at not in late]
+    return timely, [Skip(at, Reason.DEADLINE) for at in late]
+
+
 def _overlaps(
     declaration: ScheduleDeclaration, wanted: list[datetime], live: Sequence[LiveFiring]
 ) -> tuple[list[Fire], list[Skip], tuple[int, ...]]:
@@ -174,19 +184,21 @@ def _overlaps(
         return fires, [], tuple(firing.id for firing in live)
     if declaration.misfire is Misfire.RUN_ALL:
         room = max(0, declaration.max_catchup - sum(not firing.running for firing in live))
-        blocked = fires[room:]
-        in_the_way = live[-1].id if live else None
-        return (
-            fires[:room],
-            [Skip(fire.scheduled_for, Reason.CAP, in_the_way) for fire in blocked],
-            (),
-        )
+        return fires[:room], _past_the_cap(wanted[room:], live), ()
     if overlap is Overlap.QUEUE:
         waiting = next((firing.id for firing in live if not firing.running), None)
         if waiting is None:
             return fires, [], ()
         return [], [Skip(at, Reason.OVERLAP, waiting) for at in wanted], ()
     return [], [Skip(at, Reason.OVERLAP, live[0].id) for at in wanted], ()
+
+
+def _past_the_cap(occurrences: list[datetime], live: Sequence[LiveFiring]) -> list[Skip]:
+    if not occurrences:
+        return []
+    blocked_by = live[-1].id if live else None
+    count = len(occurrences)
+    return [Skip(occurrences[-1], Reason.CAP, blocked_by, count, occurrences[0])]
 
 
 def _before_latest(due: _Due) -> _Due | None:

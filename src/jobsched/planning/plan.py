@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from graphlib import CycleError, TopologicalSorter
 
 from jobsched.errors import DeclarationError
@@ -68,13 +69,26 @@ class Standing:
 
     job: PlannedJob
     status: JobRunStatus
+    available_at: datetime
 
 
-def ready(standings: Sequence[Standing]) -> list[str]:
-    """The queued jobs whose dependencies have all succeeded, in plan order."""
+def ready(standings: Sequence[Standing], now: datetime) -> list[str]:
+    """The queued jobs that may start at `now`, in plan order."""
+    return [s.job.name for s in _unblocked(standings) if s.available_at <= now]
+
+
+def waits_until(standings: Sequence[Standing], now: datetime) -> datetime | None:
+    """When the next retry is due, if the firing has nothing to do but wait for it; else None."""
+    if any(s.status is _S.RUNNING for s in standings):
+        return None
+    next_at = min((s.available_at for s in _unblocked(standings)), default=None)
+    return next_at if next_at is not None and next_at > now else None
+
+
+def _unblocked(standings: Sequence[Standing]) -> list[Standing]:
     done = {s.job.name for s in standings if s.status is _S.SUCCESS}
     return [
-        s.job.name
+        s
         for s in standings
         if s.status is _S.QUEUED and all(name in done for name in s.job.depends_on)
     ]

@@ -119,13 +119,24 @@ class Database:
         with self._turn, self.engine.connect() as connection:
             yield Transaction(connection, self.tables, self.time.now())
 
+    @property
+    def now_expression(self) -> sa.ColumnElement[datetime] | None:
+        """The server's clock in SQL; None where the host's clock is the database's."""
+        if self.clock.replaces_database_time or self.dialect == "sqlite":
+            return None
+        return _NOW[self.dialect]
+
     def measure(self, connection: sa.Connection) -> datetime:
         """Ask the database for its time (UTC), and remember the offset for `self.time`."""
-        if self.clock.replaces_database_time or self.dialect == "sqlite":
-            return self.clock.now()  # SQLite's time is the host's
+        expression = self.now_expression
+        if expression is None:
+            return self.clock.now()
         sent = self.clock.monotonic()
-        now: datetime = connection.execute(sa.text(_NOW[self.dialect])).scalar_one()
-        now = now.replace(tzinfo=UTC) if now.tzinfo is None else now.astimezone(UTC)
+        return self.measured(connection.execute(sa.select(expression)).scalar_one(), sent)
+
+    def measured(self, value: datetime, sent: float) -> datetime:
+        """The server's answer, sent for at the monotonic second `sent`, as an aware time."""
+        now = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
         self.time.measured(now, sent, self.clock.monotonic())
         return now
 
@@ -147,10 +158,11 @@ class Database:
             self.engine.dispose()
 
 
-_NOW = {
-    "postgresql": "SELECT clock_timestamp()",  # now() stands still in a transaction
-    "mysql": "SELECT UTC_TIMESTAMP(6)",
-    "mariadb": "SELECT UTC_TIMESTAMP(6)",
+_NOW: dict[str, sa.ColumnElement[datetime]] = {
+    # now() stands still in a transaction
+    "postgresql": sa.literal_column("clock_timestamp()", sa.DateTime(timezone=True)),
+    "mysql": sa.literal_column("UTC_TIMESTAMP(6)", sa.DateTime()),
+    "mariadb": sa.literal_column("UTC_TIMESTAMP(6)", sa.DateTime()),
 }
 
 

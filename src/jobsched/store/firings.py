@@ -1,0 +1,210 @@
+"""Firings: writing them, looking at the live ones, ending them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from jobsched.errors import NotFoundError
+from jobsched.model import LIVE_FIRINGS, Firing, FiringStatus, JobRunStatus, TriggerType
+from jobsched.store import rows, schedules
+from jobsched.store.database import Transaction
+
+LIVE = [status.value for status in LIVE_FIRINGS]
+
+
+@dataclass(frozen=True, slots=True)
+class NewFiring:
+    """A firing to insert."""
+
+    app: str
+    scheduled_for: datetime
+    trigger: TriggerType
+    available_at: datetime
+    schedule_id: str | None = None
+    job_name: str | None = None
+    status: FiringStatus = FiringStatus.QUEUED
+    reason: str | None = None
+    blocked_by: int | None = None
+    missed_count: int | None = None
+    missed_from: datetime | None = None
+    params: Mapping[str, Any] | None = None
+    priority: int = 0
+    claimed_by: str | None = None
+    requested_by: str | None = None
+    dedup_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FiringEnd:
+    """How a firing ends."""
+
+    firing: Firing
+    status: FiringStatus
+    reason: str | None = None
+
+
+def cron_key(schedule_id: str, occurrence: datetime) -> str:
+    """The unique key of a schedule's occurrence: the guarantee that it fires once."""
+    return f"cron:{schedule_id}:{occurrence:%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
+def request_key(app: str, target: str, key: str) -> str:
+    """The unique key of a caller's request: the same key gives the same firing."""
+    return f"key:{app}:{target}:{key}"
+
+
+def insert(tx: Transaction, new: Sequence[NewFiring]) -> None:
+    """Write firings."""
+    if new:
+        tx.connection.execute(
+            sa.insert(tx.tables.job_firing), [_columns(firing, tx.now) for firing in new]
+        )
+
+
+def insert_one(tx: Transaction, new: NewFiring) -> Firing:
+    """Write one firing and read it back."""
+    result = tx.connection.execute(
+        sa.insert(tx.tables.job_firing).values(**_columns(new, tx.now))
+    )
+    key = result.inserted_primary_key
+    return by_id(tx, key[0] if key else 0)
+
+
+def _columns(new: NewFiring, now: datetime) -> dict[str, Any]:
+    skipped = new.status is FiringStatus.SKIPPED
+    return {
+        "app": new.app,
+        "schedule_id": new.schedule_id,
+        "job_name": new.job_name,
+        "scheduled_for": new.scheduled_for,
+        "trigger_type": new.trigger.value,
+        "status": new.status.value,
+        "reason": new.reason,
+        "blocked_by": new.blocked_by,
+        "missed_count": new.missed_count,
+        "missed_from": new.missed_from,
+        "params": dict(new.params) if new.params else None,
+        "priority": new.priority,
+        "available_at": new.available_at,
+        "claimed_by": new.claimed_by,
+        "version": 0,
+        "requested_by": new.requested_by,
+        "dedup_key": new.dedup_key,
+        "created_at": now,
+        "started_at": now if new.status is FiringStatus.RUNNING else None,
+        "finished_at": now if skipped else None,
+    }
+
+
+def by_id(tx: Transaction, firing_id: int, *, lock: bool = False) -> Firing:
+    """One firing; raises NotFoundError."""
+    table = tx.tables.job_firing
+    selected = sa.select(table).where(table.c.id == firing_id)
+    row = tx.connection.execute(selected.with_for_update() if lock else selected).one_or_none()
+    if row is None:
+        raise NotFoundError(
+            f"there is no firing {firing_id}; `jobsched history` lists the latest ones"
+        )
+    return rows.firing(row)
+
+
+def by_keys(tx: Transaction, dedup_keys: Iterable[str]) -> dict[str, Firing]:
+    """The firings of these unique keys."""
+    wanted = list(dedup_keys)
+    if not wanted:
+        return {}
+    table = tx.tables.job_firing
+    found = tx.connection.execute(sa.select(table).where(table.c.dedup_key.in_(wanted)))
+    return {row.dedup_key: rows.firing(row) for row in found}
+
+
+def live_of_schedules(tx: Transaction, schedule_ids: Iterable[str]) -> dict[str, list[Firing]]:
+    """The live firings of each schedule, oldest first."""
+    found: dict[str, list[Firing]] = {schedule_id: [] for schedule_id in schedule_ids}
+    if found:
+        table = tx.tables.job_firing
+        selected = (
+            sa.select(table)
+            .where(table.c.schedule_id.in_(found), table.c.status.in_(LIVE))
+            .order_by(table.c.id)
+        )
+        for row in tx.connection.execute(selected):
+            found[row.schedule_id].append(rows.firing(row))
+    return found
+
+
+def is_ahead(other: Firing, firing: Firing) -> bool:
+    """Whether a live firing of the same schedule goes first: it runs, or it is older."""
+    if other.id == firing.id:
+        return False
+    return other.status is FiringStatus.RUNNING or other.id < firing.id
+
+
+def end(tx: Transaction, ends: Sequence[FiringEnd]) -> None:
+    """End firings whose rows and schedules this transaction has locked: status, time, counts.
+
+    Job runs that are still queued must have been ended by the caller.
+    """
+    if not ends:
+        return
+    table = tx.tables.job_firing
+    tx.connection.execute(
+        sa.update(table)
+        .where(table.c.id == sa.bindparam("b_id"))
+        .values(
+            status=sa.bindparam("b_status"),
+            reason=sa.bindparam("b_reason"),
+            finished_at=tx.now,
+            version=table.c.version + 1,
+        ),
+        [
+            {"b_id": one.firing.id, "b_status": one.status.value, "b_reason": one.reason}
+            for one in ends
+        ],
+    )
+
+
+def settlement(one: FiringEnd, now: datetime) -> schedules.Settlement | None:
+    """What the end of a firing means to its schedule; None for a single job's firing."""
+    firing = one.firing
+    if firing.schedule_id is None:
+        return None
+    took = None if firing.started_at is None else now - firing.started_at
+    milliseconds = None if took is None else round(took.total_seconds() * 1000)
+    return schedules.Settlement(firing.schedule_id, firing.id, one.status, milliseconds)
+
+
+def cancel_waiting(tx: Transaction, waiting: Sequence[Firing], reason: str) -> list[FiringEnd]:
+    """End firings that no worker has; their queued job runs end with them."""
+    if not waiting:
+        return []
+    end_queued_runs(tx, [firing.id for firing in waiting], JobRunStatus.CANCELLED, reason)
+    ends = [FiringEnd(firing, FiringStatus.CANCELLED, reason) for firing in waiting]
+    end(tx, ends)
+    return ends
+
+
+def request_cancel(tx: Transaction, firing_ids: Sequence[int]) -> None:
+    """Ask the workers that run them to cancel; who asked first counts."""
+    if firing_ids:
+        table = tx.tables.job_firing
+        tx.connection.execute(
+            sa.update(table)
+            .where(table.c.id.in_(firing_ids), table.c.cancel_requested_at.is_(None))
+            .values(cancel_requested_at=tx.now)
+        )
+
+
+def end_queued_runs(
+    tx: Transaction, firing_ids: Sequence[int], status: JobRunStatus, reason: str
+) -> None:
+    """End the job runs of these firings that have not started."""
+    table = tx.tables.job_run
+    tx.connection.execute(
+        sa.update(table)
+        .where(table.c.firing_id.in_(firing_ids), table.c.status == JobRunStatus.QUEUED.value)
+        .values(status=status.value, reason=reason, finished_at=tx.now)
+    )

@@ -1,0 +1,109 @@
+"""Reading what happened: firings with their job runs, log lines, counts. Keyset paging only."""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from jobsched.errors import NotFoundError
+from jobsched.model import Firing, FiringStatus, JobRun, LogLine
+from jobsched.store import firings, plans, rows
+from jobsched.store.database import Transaction
+
+
+def listed(
+    tx: Transaction,
+    app: str,
+    *,
+    schedule_id: str | None = None,
+    job_name: str | None = None,
+    status: FiringStatus | None = None,
+    before: int | None = None,
+    limit: int = 20,
+) -> list[Firing]:
+    """Firings, newest first, each with its job runs; `before` is the id to go on from."""
+    table = tx.tables.job_firing
+    selected = sa.select(table).where(table.c.app == app)
+    if schedule_id is not None:
+        selected = selected.where(table.c.schedule_id == schedule_id)
+    if job_name is not None:
+        selected = selected.where(table.c.job_name == job_name)
+    if status is not None:
+        selected = selected.where(table.c.status == status.value)
+    if before is not None:
+        selected = selected.where(table.c.id < before)
+    found = tx.connection.execute(selected.order_by(table.c.id.desc()).limit(limit)).all()
+    runs = plans.runs_of(tx, [row.id for row in found])
+    return [rows.firing(row, _in_plan_order(runs[row.id])) for row in found]
+
+
+def firing(tx: Transaction, app: str, firing_id: int) -> Firing:
+    """One firing with its job runs; raises NotFoundError."""
+    table = tx.tables.job_firing
+    row = tx.connection.execute(
+        sa.select(table).where(table.c.id == firing_id, table.c.app == app)
+    ).one_or_none()
+    if row is None:
+        raise NotFoundError(
+            f"there is no firing {firing_id} in app {app!r}; `jobsched history` lists the latest"
+        )
+    return rows.firing(row, _in_plan_order(plans.runs_of(tx, [firing_id])[firing_id]))
+
+
+def _in_plan_order(runs: Sequence[JobRun]) -> tuple[JobRun, ...]:
+    """Job by job in dependency order, the attempts of each side by side."""
+    position: dict[str, int] = {}
+    for run in runs:
+        position.setdefault(run.job_name, len(position))
+    return tuple(sorted(runs, key=lambda run: (position[run.job_name], run.attempt)))
+
+
+def logs(
+    tx: Transaction, run_ids: Sequence[int], *, after: int = 0, limit: int = 1000
+) -> list[LogLine]:
+    """Log lines of these job runs in order, from the line after `after` on."""
+    if not run_ids:
+        return []
+    table = tx.tables.job_log
+    selected = (
+        sa.select(table)
+        .where(table.c.job_run_id.in_(run_ids), table.c.id > after)
+        .order_by(table.c.id)
+        .limit(limit)
+    )
+    return [rows.log_line(row) for row in tx.connection.execute(selected)]
+
+
+def run_ids(tx: Transaction, firing_id: int) -> list[int]:
+    """The ids of a firing's job runs."""
+    table = tx.tables.job_run
+    selected = sa.select(table.c.id).where(table.c.firing_id == firing_id).order_by(table.c.id)
+    return list(tx.connection.execute(selected).scalars())
+
+
+def latest_firing_id(tx: Transaction, app: str, schedule_id: str) -> int | None:
+    """The schedule's latest firing that has job runs to look at."""
+    table = tx.tables.job_firing
+    return tx.connection.execute(
+        sa.select(sa.func.max(table.c.id)).where(
+            table.c.app == app,
+            table.c.schedule_id == schedule_id,
+            table.c.status != FiringStatus.SKIPPED.value,
+        )
+    ).scalar_one()
+
+
+def live(tx: Transaction, app: str) -> list[Firing]:
+    """The app's live firings, oldest first."""
+    table = tx.tables.job_firing
+    selected = sa.select(table).where(table.c.status.in_(firings.LIVE), table.c.app == app)
+    return [rows.firing(row) for row in tx.connection.execute(selected.order_by(table.c.id))]
+
+
+def running(tx: Transaction, firing_ids: Sequence[int]) -> list[JobRun]:
+    """The running job runs of these firings."""
+    return [
+        run
+        for runs in plans.runs_of(tx, firing_ids).values()
+        for run in runs
+        if run.status == "RUNNING"
+    ]

@@ -1,0 +1,136 @@
+"""A firing's plan in the database: written once, when the firing is first claimed."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from jobsched.model import (
+    Firing,
+    JobDefinition,
+    JobRun,
+    JobRunStatus,
+    PlannedJob,
+    ScheduleDeclaration,
+)
+from jobsched.planning.plan import order, select
+from jobsched.store import rows
+from jobsched.store.database import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """An attempt to insert."""
+
+    firing_id: int
+    schedule_id: str | None
+    job: PlannedJob
+    attempt: int
+    status: JobRunStatus
+    trigger: str
+    scheduled_for: datetime
+    available_at: datetime
+    params: Mapping[str, Any]
+    worker_id: str | None
+
+
+def plan_of(
+    schedule: ScheduleDeclaration | None,
+    job_name: str | None,
+    definitions: Mapping[str, JobDefinition],
+) -> tuple[PlannedJob, ...]:
+    """The jobs of a firing of `schedule`, or of the single job `job_name`, in dependency order.
+
+    Raises DeclarationError when a group or job is not known or the dependencies are a circle.
+    """
+    if schedule is not None and job_name is None:
+        return select(schedule, definitions)
+    return order([job_name or ""], definitions)
+
+
+def accepted(params: Mapping[str, Any], definition: JobDefinition) -> dict[str, Any]:
+    """Those of a firing's params that the job declares."""
+    declared = definition.parameters.get("properties", {})
+    return {name: value for name, value in params.items() if name in declared}
+
+
+def first_runs(
+    firing: Firing,
+    plan: Sequence[PlannedJob],
+    definitions: Mapping[str, JobDefinition],
+    *,
+    worker_id: str,
+    now: datetime,
+    slots: int,
+) -> list[NewRun]:
+    """The plan as job runs; up to `slots` of those with no dependency are RUNNING at once."""
+    runs = []
+    for job in plan:
+        starts = slots > 0 and not job.depends_on
+        slots -= starts
+        runs.append(
+            NewRun(
+                firing_id=firing.id,
+                schedule_id=firing.schedule_id,
+                job=job,
+                attempt=1,
+                status=JobRunStatus.RUNNING if starts else JobRunStatus.QUEUED,
+                trigger=firing.trigger,
+                scheduled_for=firing.scheduled_for,
+                available_at=now,
+                params=accepted(firing.params, definitions[job.name]),
+                worker_id=worker_id,
+            )
+        )
+    return runs
+
+
+def insert(tx: Transaction, runs: Sequence[NewRun]) -> None:
+    """Write new attempts."""
+    if not runs:
+        return
+    tx.connection.execute(
+        sa.insert(tx.tables.job_run),
+        [
+            {
+                "firing_id": run.firing_id,
+                "schedule_id": run.schedule_id,
+                "job_name": run.job.name,
+                "depends_on": list(run.job.depends_on) or None,
+                "attempt": run.attempt,
+                "status": run.status.value,
+                "trigger_type": run.trigger,
+                "scheduled_for": run.scheduled_for,
+                "available_at": run.available_at,
+                "queued_at": tx.now,
+                "started_at": tx.now if run.status is JobRunStatus.RUNNING else None,
+                "params": dict(run.params) or None,
+                "worker_id": run.worker_id,
+            }
+            for run in runs
+        ],
+    )
+
+
+def runs_of(tx: Transaction, firing_ids: Iterable[int]) -> dict[int, list[JobRun]]:
+    """The job runs of each firing, as they were written."""
+    table = tx.tables.job_run
+    found: dict[int, list[JobRun]] = {firing_id: [] for firing_id in firing_ids}
+    if found:
+        selected = sa.select(table).where(table.c.firing_id.in_(found)).order_by(table.c.id)
+        for row in tx.connection.execute(selected):
+            found[row.firing_id].append(rows.job_run(row))
+    return found
+
+
+def last_attempts(runs: Iterable[JobRun]) -> list[JobRun]:
+    """The last attempt of each job, in plan order."""
+    last: dict[str, JobRun] = {}
+    for run in sorted(runs, key=lambda run: run.attempt):
+        last[run.job_name] = run
+    first_ids = {}
+    for run in runs:
+        first_ids.setdefault(run.job_name, run.id)
+    return sorted(last.values(), key=lambda run: first_ids[run.job_name])

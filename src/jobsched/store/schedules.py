@@ -1,0 +1,196 @@
+"""The mirrored schedules and their state."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from jobsched.errors import ConflictError, NotFoundError
+from jobsched.model import FiringStatus, ScheduleState
+from jobsched.store import rows
+from jobsched.store.database import Transaction
+
+RECENT = 30
+"""How many ended firings `job_schedule.recent` remembers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What the end, or the hand-back, of a firing means to its schedule."""
+
+    schedule_id: str
+    firing_id: int
+    status: FiringStatus | None
+    """How it ended; None when it was handed back."""
+    duration_ms: int | None = None
+
+
+def states(tx: Transaction, app: str, *, retired: bool = False) -> list[ScheduleState]:
+    """The app's schedules by id; those that left the code only on request."""
+    table = tx.tables.job_schedule
+    selected = sa.select(table).where(table.c.app == app).order_by(table.c.id)
+    if not retired:
+        selected = selected.where(table.c.retired_at.is_(None))
+    return [rows.schedule_state(row) for row in tx.connection.execute(selected)]
+
+
+def state(tx: Transaction, app: str, schedule_id: str, *, lock: bool = False) -> ScheduleState:
+    """One schedule, its row locked on request; raises NotFoundError."""
+    table = tx.tables.job_schedule
+    selected = sa.select(table).where(table.c.id == schedule_id, table.c.app == app)
+    row = tx.connection.execute(selected.with_for_update() if lock else selected).one_or_none()
+    if row is None:
+        raise NotFoundError(
+            f"there is no schedule {schedule_id!r} in app {app!r}; `jobsched schedules` lists "
+            "those that a daemon has synced"
+        )
+    return rows.schedule_state(row)
+
+
+def by_ids(tx: Transaction, schedule_ids: Iterable[str]) -> dict[str, ScheduleState]:
+    """The named schedules, without a lock."""
+    wanted = list(schedule_ids)
+    if not wanted:
+        return {}
+    table = tx.tables.job_schedule
+    found = tx.connection.execute(sa.select(table).where(table.c.id.in_(wanted)))
+    return {row.id: rows.schedule_state(row) for row in found}
+
+
+def not_retired(found: ScheduleState) -> ScheduleState:
+    """The same; raises ConflictError when it has left the code."""
+    if found.retired_at is not None:
+        raise ConflictError(
+            f"schedule {found.declaration.id!r} has left the code on {found.retired_at:%Y-%m-%d}: "
+            "it can be looked at, and comes back when a daemon declares it again"
+        )
+    return found
+
+
+def lock(tx: Transaction, schedule_ids: Iterable[str]) -> dict[str, sa.Row[Any]]:
+    """Lock the rows in id order, as every transaction that touches several must."""
+    wanted = sorted(set(schedule_ids))
+    if not wanted:
+        return {}
+    table = tx.tables.job_schedule
+    found = tx.connection.execute(
+        sa.select(table.c.id, table.c.recent, table.c.locked_by)
+        .where(table.c.id.in_(wanted))
+        .order_by(table.c.id)
+        .with_for_update()
+    )
+    return {row.id: row for row in found}
+
+
+def settle(
+    tx: Transaction, locked: dict[str, sa.Row[Any]], settlements: Sequence[Settlement]
+) -> None:
+    """Give up the locks of firings that ended or were handed back, and count those that ended."""
+    updates = []
+    by_schedule: dict[str, list[Settlement]] = {}
+    for settlement in settlements:
+        by_schedule.setdefault(settlement.schedule_id, []).append(settlement)
+    for schedule_id, of_schedule in sorted(by_schedule.items()):
+        row = locked.get(schedule_id)
+        if row is None:
+            continue  # its schedule's row is gone: nothing to count
+        ended = [one for one in of_schedule if one.status is not None]
+        recent = [*(row.recent or ()), *(_recent(one) for one in ended)]
+        holder = _holder(row.locked_by)
+        released = any(one.firing_id == holder for one in of_schedule)
+        updates.append(
+            {
+                "b_id": schedule_id,
+                "b_succeeded": sum(one.status is FiringStatus.SUCCESS for one in ended),
+                "b_failed": sum(one.status is FiringStatus.FAILED for one in ended),
+                "b_recent": recent[-RECENT:],
+                "b_locked_by": None if released else row.locked_by,
+                "b_released": released,
+            }
+        )
+    if updates:
+        tx.connection.execute(_settle_statement(tx), updates)
+
+
+def _settle_statement(tx: Transaction) -> sa.Update:
+    table = tx.tables.job_schedule
+    return (
+        sa.update(table)
+        .where(table.c.id == sa.bindparam("b_id"))
+        .values(
+            run_count=table.c.run_count + sa.bindparam("b_succeeded", type_=sa.Integer),
+            failure_count=table.c.failure_count + sa.bindparam("b_failed", type_=sa.Integer),
+            recent=sa.bindparam("b_recent", type_=table.c.recent.type),
+            locked_by=sa.bindparam("b_locked_by", type_=table.c.locked_by.type),
+            locked_at=sa.case(
+                (sa.bindparam("b_released", type_=sa.Boolean), sa.null()), else_=table.c.locked_at
+            ),
+        )
+    )
+
+
+def _recent(settlement: Settlement) -> dict[str, Any]:
+    status = settlement.status
+    return {
+        "firing_id": settlement.firing_id,
+        "status": None if status is None else status.value,
+        "duration_ms": settlement.duration_ms,
+    }
+
+
+def take_back_count(tx: Transaction, schedule_id: str, firing_id: int, status: str) -> None:
+    """A firing was reopened: as if it had not ended yet."""
+    row = lock(tx, [schedule_id]).get(schedule_id)
+    if row is None:
+        return
+    table = tx.tables.job_schedule
+    failed = status == FiringStatus.FAILED
+    tx.connection.execute(
+        sa.update(table)
+        .where(table.c.id == schedule_id)
+        .values(
+            failure_count=table.c.failure_count - int(failed),
+            recent=[item for item in row.recent or () if item["firing_id"] != firing_id],
+        )
+    )
+
+
+def owner(worker_id: str, firing_id: int) -> str:
+    """The owner of a schedule's lock, as `locked_by` and the lock backends know it."""
+    return f"{worker_id}:{firing_id}"
+
+
+def _holder(locked_by: str | None) -> int | None:
+    firing_id = (locked_by or "").rpartition(":")[2]
+    return int(firing_id) if firing_id.isdecimal() else None
+
+
+def due_soonest(tx: Transaction, app: str, retry_before: datetime) -> datetime | None:
+    """The earliest `next_run_at` of the app's schedules that a pass would take."""
+    table = tx.tables.job_schedule
+    return tx.connection.execute(
+        sa.select(sa.func.min(table.c.next_run_at)).where(due(table, app, retry_before))
+    ).scalar_one()
+
+
+def due(table: sa.Table, app: str, retry_before: datetime) -> sa.ColumnElement[bool]:
+    """Schedules that fire when their time comes; one with a problem waits for its next try."""
+    return sa.and_(
+        table.c.enabled.is_(True),
+        table.c.next_run_at.is_not(None),
+        table.c.app == app,
+        table.c.retired_at.is_(None),
+        sa.or_(table.c.problem_at.is_(None), table.c.problem_at <= retry_before),
+    )
+
+
+def set_problem(tx: Transaction, schedule_id: str, problem: str) -> None:
+    """Take a schedule out of the due set until it is tried again, and say why."""
+    table = tx.tables.job_schedule
+    tx.connection.execute(
+        sa.update(table)
+        .where(table.c.id == schedule_id)
+        .values(problem=problem, problem_at=tx.now, version=table.c.version + 1)
+    )

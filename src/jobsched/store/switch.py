@@ -1,0 +1,82 @@
+"""Enabling and disabling a schedule: state that operators set and every sync keeps."""
+
+import sqlalchemy as sa
+
+from jobsched.model import ScheduleState
+from jobsched.planning.due import first_after, pause
+from jobsched.store import audit, fire, schedules
+from jobsched.store.database import Transaction
+
+
+def enable(
+    tx: Transaction, app: str, schedule_id: str, *, by: str | None, reason: str | None
+) -> ScheduleState:
+    """Let it fire from its next occurrence on; what passed while it was disabled stays undone.
+
+    Raises NotFoundError, and ConflictError for a schedule that has left the code.
+    """
+    state = schedules.not_retired(schedules.state(tx, app, schedule_id, lock=True))
+    if state.enabled and state.problem is None:
+        return state
+    next_run_at = state.next_run_at if state.enabled else None
+    if next_run_at is None and state.in_environment:
+        next_run_at = first_after(state.declaration, tx.now, state.last_scheduled_for)
+    return _switch(tx, state, True, next_run_at, by, reason)
+
+
+def disable(
+    tx: Transaction, app: str, schedule_id: str, *, by: str | None, reason: str | None
+) -> ScheduleState:
+    """Let it fire no more; what is due already is SKIPPED, reason paused. Live firings go on.
+
+    Raises NotFoundError, and ConflictError for a schedule that has left the code.
+    """
+    state = schedules.not_retired(schedules.state(tx, app, schedule_id, lock=True))
+    if not state.enabled:
+        return state
+    if state.next_run_at is not None and state.problem is None:
+        skip = pause(state.declaration, state.next_run_at, tx.now)
+        if skip is not None:
+            fire.skip_paused(tx, state, skip)
+            table = tx.tables.job_schedule
+            tx.connection.execute(
+                sa.update(table)
+                .where(table.c.id == schedule_id)
+                .values(last_scheduled_for=skip.scheduled_for)
+            )
+    return _switch(tx, state, False, None, by, reason)
+
+
+def _switch(
+    tx: Transaction,
+    state: ScheduleState,
+    enabled: bool,
+    next_run_at: object,
+    by: str | None,
+    reason: str | None,
+) -> ScheduleState:
+    table = tx.tables.job_schedule
+    schedule_id = state.declaration.id
+    tx.connection.execute(
+        sa.update(table)
+        .where(table.c.id == schedule_id)
+        .values(
+            enabled=enabled,
+            disabled_reason=None if enabled else reason,
+            next_run_at=next_run_at,
+            problem=None,
+            problem_at=None,
+            version=table.c.version + 1,
+        )
+    )
+    audit.write(
+        tx,
+        app=state.app,
+        who=by,
+        what="enable" if enabled else "disable",
+        target=f"schedule {schedule_id}",
+        before={"enabled": state.enabled},
+        after={"enabled": enabled},
+        reason=reason,
+    )
+    return schedules.state(tx, state.app, schedule_id)

@@ -1,0 +1,275 @@
+"""SYNC: what the code declares is mirrored; what operators set is kept.
+
+Before a row changes, what is already due is decided by the old rule in the same transaction.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+
+from jobsched.errors import DeclarationError
+from jobsched.model import (
+    JobDefinition,
+    ScheduleDeclaration,
+    ScheduleState,
+    SyncReport,
+)
+from jobsched.planning.due import first_after
+from jobsched.store import fire, rows, workers
+from jobsched.store.database import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What one process declares, ready to be mirrored and compared."""
+
+    app: str
+    environment: str
+    schedules: Mapping[str, ScheduleDeclaration]
+    jobs: Mapping[str, JobDefinition]
+    hashes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        """Whether it declares anything: a process that does not retires nothing."""
+        return bool(self.schedules or self.jobs)
+
+
+def declared(
+    app: str,
+    environment: str,
+    schedules: Sequence[ScheduleDeclaration],
+    jobs: Mapping[str, JobDefinition],
+) -> Declared:
+    """The declarations with the hashes that tell whether a mirrored row is the same."""
+    return Declared(
+        app=app,
+        environment=environment,
+        schedules={one.id: one for one in schedules},
+        jobs=jobs,
+        hashes={
+            "schedules": {
+                one.id: rows.declaration_hash(
+                    {**rows.declaration_columns(one), "environment": environment}
+                )
+                for one in schedules
+            },
+            "jobs": {
+                name: rows.declaration_hash(rows.definition_columns(job))
+                for name, job in jobs.items()
+            },
+        },
+    )
+
+
+def sync(tx: Transaction, code: Declared, *, declared_by: str | None = None) -> SyncReport:
+    """Mirror the declarations, and retire what no live worker of the app declares any more.
+
+    Raises DeclarationError when another app of this database owns a schedule of the same id.
+    """
+    _sync_jobs(tx, code, declared_by)
+    added, changed, revived = _sync_schedules(tx, code, declared_by)
+    retired = retire(tx, code)
+    return SyncReport(tuple(added), tuple(changed), tuple(retired), tuple(revived))
+
+
+def _sync_jobs(tx: Transaction, code: Declared, declared_by: str | None) -> None:
+    table = tx.tables.job_definition
+    found = tx.connection.execute(
+        sa.select(table.c.name, table.c.declaration_hash, table.c.retired_at)
+        .where(table.c.app == code.app)
+        .with_for_update()
+    )
+    known = {row.name: row for row in found}
+    hashes = code.hashes["jobs"]
+    new = []
+    for name, definition in code.jobs.items():
+        columns = {
+            **rows.definition_columns(definition),
+            "declaration_hash": hashes[name],
+            "declared_by": declared_by,
+            "retired_at": None,
+            "updated_at": tx.now,
+        }
+        row = known.get(name)
+        if row is None:
+            new.append({**columns, "app": code.app, "created_at": tx.now})
+        elif row.declaration_hash != hashes[name] or row.retired_at is not None:
+            tx.connection.execute(
+                sa.update(table)
+                .where(table.c.app == code.app, table.c.name == name)
+                .values(**columns)
+            )
+    if new:
+        tx.connection.execute(sa.insert(table), new)
+
+
+def _sync_schedules(
+    tx: Transaction, code: Declared, declared_by: str | None
+) -> tuple[list[str], list[str], list[str]]:
+    known = _known(tx, code)
+    added: list[dict[str, Any]] = []
+    changed: list[str] = []
+    revived: list[str] = []
+    for schedule_id, declaration in code.schedules.items():
+        digest = code.hashes["schedules"][schedule_id]
+        columns = {
+            **rows.declaration_columns(declaration),
+            "environment": code.environment,
+            "declaration_hash": digest,
+            "declared_by": declared_by,
+            "retired_at": None,
+            "updated_at": tx.now,
+        }
+        row = known.get(schedule_id)
+        if row is None:
+            added.append({**columns, **_first_state(tx, code, declaration)})
+        elif row.declaration_hash != digest or row.retired_at is not None:
+            (changed if row.retired_at is None else revived).append(schedule_id)
+            _change(tx, code, declaration, columns)
+        elif row.problem is not None:
+            _try_again(tx, schedule_id)
+    if added:
+        tx.connection.execute(sa.insert(tx.tables.job_schedule), added)
+    return [one["id"] for one in added], changed, revived
+
+
+def _known(tx: Transaction, code: Declared) -> dict[str, sa.Row[Any]]:
+    table = tx.tables.job_schedule
+    columns = (table.c.id, table.c.app, table.c.declaration_hash, table.c.retired_at)
+    found = tx.connection.execute(
+        sa.select(*columns, table.c.problem).where(table.c.app == code.app)
+    ).all()
+    known = {row.id: row for row in found}
+    missing = [schedule_id for schedule_id in code.schedules if schedule_id not in known]
+    for start in range(0, len(missing), 500):
+        part = missing[start : start + 500]
+        for row in tx.connection.execute(sa.select(*columns).where(table.c.id.in_(part))):
+            raise DeclarationError(
+                f"schedule {row.id!r} belongs to app {row.app!r} in this database; give it another "
+                f"id in app {code.app!r}, or run both with the same app="
+            )
+    return known
+
+
+def _first_state(
+    tx: Transaction, code: Declared, declaration: ScheduleDeclaration
+) -> dict[str, Any]:
+    due = declaration.enabled and _in_environment(code, declaration)
+    return {
+        "id": declaration.id,
+        "app": code.app,
+        "enabled": declaration.enabled,
+        "next_run_at": first_after(declaration, tx.now, None) if due else None,
+        "run_count": 0,
+        "failure_count": 0,
+        "version": 0,
+        "source": "code",
+        "created_at": tx.now,
+    }
+
+
+def _change(
+    tx: Transaction, code: Declared, declaration: ScheduleDeclaration, columns: dict[str, Any]
+) -> None:
+    """Decide what is due by the old rule, then mirror the new one."""
+    table = tx.tables.job_schedule
+    selected = sa.select(table).where(table.c.id == declaration.id).with_for_update()
+    row = tx.connection.execute(selected).one()
+    last = row.last_scheduled_for
+    if row.retired_at is None and row.problem is None:
+        last = _decide_by_old_rule(tx, row) or last
+    due = row.enabled and _in_environment(code, declaration)
+    tx.connection.execute(
+        sa.update(table)
+        .where(table.c.id == declaration.id)
+        .values(
+            **columns,
+            next_run_at=first_after(declaration, tx.now, last) if due else None,
+            problem=None,
+            problem_at=None,
+            version=table.c.version + 1,
+        )
+    )
+
+
+def _decide_by_old_rule(tx: Transaction, row: sa.Row[Any]) -> Any:
+    old = rows.schedule_state(row)
+    fire.decide_now(tx, old)
+    table = tx.tables.job_schedule
+    return tx.connection.execute(
+        sa.select(table.c.last_scheduled_for).where(table.c.id == row.id)
+    ).scalar_one()
+
+
+def _try_again(tx: Transaction, schedule_id: str) -> None:
+    table = tx.tables.job_schedule
+    tx.connection.execute(
+        sa.update(table).where(table.c.id == schedule_id).values(problem_at=None)
+    )
+
+
+def _in_environment(code: Declared, declaration: ScheduleDeclaration) -> bool:
+    return declaration.environments is None or code.environment in declaration.environments
+
+
+def retire(tx: Transaction, code: Declared) -> list[str]:
+    """Retire schedules and jobs of the app that no live worker declares; the schedules' ids.
+
+    Only a process that declares some itself retires any: a web process that knows no job must
+    not end what the daemons do. What operators set stays, and comes back with the declaration.
+    """
+    if not code:
+        return []
+    declares = [worker.declares for worker in _live(tx, code.app)]
+    names = {
+        kind: set(code.hashes[kind]).union(*(one.get(kind, {}) for one in declares))
+        for kind in ("schedules", "jobs")
+    }
+    retired: list[str] = []
+    if code.schedules:
+        table = tx.tables.job_schedule
+        current = (table.c.app == code.app, table.c.retired_at.is_(None), table.c.source == "code")
+        found = tx.connection.execute(sa.select(table.c.id).where(*current)).scalars()
+        for schedule_id in sorted(set(found) - names["schedules"]):
+            _retire_schedule(tx, schedule_id)
+            retired.append(schedule_id)
+    if code.jobs:
+        jobs = tx.tables.job_definition
+        unknown = sa.select(jobs.c.name).where(jobs.c.app == code.app, jobs.c.retired_at.is_(None))
+        gone = set(tx.connection.execute(unknown).scalars()) - names["jobs"]
+        if gone:
+            tx.connection.execute(
+                sa.update(jobs)
+                .where(jobs.c.app == code.app, jobs.c.name.in_(gone))
+                .values(retired_at=tx.now)
+            )
+    return retired
+
+
+def _live(tx: Transaction, app: str) -> list[Any]:
+    return [
+        worker
+        for worker in workers.listed(tx, app)
+        if tx.now - worker.last_heartbeat_at <= worker.lock_timeout
+    ]
+
+
+def _retire_schedule(tx: Transaction, schedule_id: str) -> None:
+    table = tx.tables.job_schedule
+    selected = sa.select(table).where(table.c.id == schedule_id).with_for_update()
+    row = tx.connection.execute(selected).one()
+    if row.problem is None:
+        fire.decide_now(tx, rows.schedule_state(row))
+    tx.connection.execute(
+        sa.update(table)
+        .where(table.c.id == schedule_id)
+        .values(retired_at=tx.now, next_run_at=None, version=table.c.version + 1)
+    )
+
+
+def drifts(state: ScheduleState, declares: Mapping[str, Mapping[str, str]]) -> bool:
+    """Whether a worker declares the schedule otherwise than the database mirrors it."""
+    digest = declares.get("schedules", {}).get(state.declaration.id)
+    return digest is not None and digest != state.declaration_hash

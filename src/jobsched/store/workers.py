@@ -1,0 +1,86 @@
+"""Registered processes and their heartbeats."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+import sqlalchemy as sa
+
+from jobsched.model import Worker, WorkerStatus, WorkerType
+from jobsched.store import rows
+from jobsched.store.database import Transaction, seconds
+
+ALIVE = (WorkerStatus.STARTING, WorkerStatus.RUNNING, WorkerStatus.STOPPING)
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What a process says of itself when it registers."""
+
+    id: str
+    app: str
+    worker_type: WorkerType
+    hostname: str
+    pid: int
+    version: str
+    environment: str
+    capacity: int
+    lock_timeout: timedelta
+    poll_interval: timedelta
+    declares: Mapping[str, Mapping[str, str]]
+
+
+def register(tx: Transaction, new: Registration) -> None:
+    """Write a new worker; its heartbeat starts now."""
+    tx.connection.execute(
+        sa.insert(tx.tables.worker_instance).values(
+            id=new.id,
+            app=new.app,
+            worker_type=new.worker_type.value,
+            status=WorkerStatus.STARTING.value,
+            hostname=new.hostname,
+            pid=new.pid,
+            started_at=tx.now,
+            last_heartbeat_at=tx.now,
+            lock_timeout_s=seconds(new.lock_timeout),
+            poll_interval_s=seconds(new.poll_interval),
+            version=new.version,
+            environment=new.environment,
+            capacity=new.capacity,
+            running=0,
+            declares={kind: dict(hashes) for kind, hashes in new.declares.items()},
+        )
+    )
+
+
+def beat(tx: Transaction, worker_id: str, status: WorkerStatus, running: int) -> bool:
+    """A sign of life; False when the worker has been declared lost, or its row is gone."""
+    table = tx.tables.worker_instance
+    result = tx.connection.execute(
+        sa.update(table)
+        .where(table.c.id == worker_id, table.c.status != WorkerStatus.LOST.value)
+        .values(last_heartbeat_at=tx.now, status=status.value, running=running)
+    )
+    return bool(result.rowcount)
+
+
+def listed(tx: Transaction, app: str | None = None, *, ended: bool = False) -> list[Worker]:
+    """The workers that have not ended (or all), oldest first; of one app or of every one."""
+    table = tx.tables.worker_instance
+    selected = sa.select(table).order_by(table.c.started_at, table.c.id)
+    if app is not None:
+        selected = selected.where(table.c.app == app)
+    if not ended:
+        selected = selected.where(table.c.status.in_([status.value for status in ALIVE]))
+    return [rows.worker(row) for row in tx.connection.execute(selected)]
+
+
+def mark_lost(tx: Transaction, worker: Worker) -> bool:
+    """Declare a worker dead unless it has beaten since it was looked at."""
+    table = tx.tables.worker_instance
+    result = tx.connection.execute(
+        sa.update(table)
+        .where(table.c.id == worker.id, table.c.last_heartbeat_at == worker.last_heartbeat_at)
+        .values(status=WorkerStatus.LOST.value, running=0)
+    )
+    return bool(result.rowcount)
