@@ -105,8 +105,9 @@ def _migrate(database: Database, tx: Transaction) -> list[str]:
         except sa.exc.DBAPIError as error:
             if error.connection_invalidated or lost_against_another(error):
                 raise
+            refusal = str(error.orig).partition("\n")[0]
             raise SchemaError(
-                f"the tables could not be brought to version {state.wanted}: {error.orig}; "
+                f"the tables could not be brought to version {state.wanted}: {refusal}; "
                 "let a user who may change tables run `python -m jobsched migrate`"
             ) from error
     return list(state.pending)
