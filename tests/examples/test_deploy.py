@@ -14,7 +14,7 @@ RUN = "python -m jobsched run myapp.jobs:scheduler"
 
 def unit() -> configparser.ConfigParser:
     parser = configparser.ConfigParser(interpolation=None)
-    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.optionxform = str  # type: ignore[assignment,method-assign]  # as its documentation says
     parser.read_string((DEPLOY / "jobsched.service").read_text("utf-8"))
     return parser
 
