@@ -24,7 +24,7 @@ SYNCHRONOUS = {
 }
 """The databases that jobsched can use, each with the driver that it prefers."""
 _SPELLINGS = {**SYNCHRONOUS, "postgres": SYNCHRONOUS["postgresql"]}
-_EXTRAS = {"psycopg": "postgres", "psycopg2": "postgres", "pymysql": "mysql"}
+_EXTRAS = {"postgresql": "postgres", "mysql": "mysql", "mariadb": "mysql"}
 
 _PREPARATION = {
     "sqlite": ("PRAGMA synchronous = FULL",),
@@ -56,15 +56,12 @@ def open_sibling(engine: sa.Engine | sa.URL | str) -> sa.Engine:
     if not isinstance(host, sa.Engine):
         raise ConfigurationError(f"{type(engine).__name__} is not an Engine, a URL or a string")
     name = host.dialect.name
-    if name not in SYNCHRONOUS:
-        raise ConfigurationError(
-            f"{name} is not supported: use SQLite, PostgreSQL, MySQL or MariaDB"
-        )
+    _refuse_unknown(name)
     if host.dialect.is_async:
         wanted = SYNCHRONOUS[name]
         raise ConfigurationError(
-            f"the driver {host.dialect.driver} is asynchronous, and the daemon works in threads: "
-            f"give a synchronous URL, {wanted}://…; from an AsyncEngine that is "
+            f"the engine is asynchronous (driver {host.dialect.driver}), and the daemon works in "
+            f"threads: give a synchronous URL, {wanted}://…; from an AsyncEngine that is "
             f'async_engine.url.set(drivername="{wanted}")'
         )
     shared = isinstance(host.pool, StaticPool)
@@ -87,22 +84,29 @@ def engine_for(url: sa.URL | str) -> sa.Engine:
             "postgresql://user@host/name or mysql://user@host/name"
         ) from error
     parsed = parsed.set(drivername=_SPELLINGS.get(parsed.drivername, parsed.drivername))
+    name = parsed.get_backend_name()
+    _refuse_unknown(name)
     options: dict[str, Any] = {}
-    if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
-        options = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
-    elif parsed.get_backend_name() != "sqlite":
+    if name != "sqlite":
         options = {"pool_pre_ping": True}
+    elif parsed.database in (None, "", ":memory:"):
+        options = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
     try:
         return sa.create_engine(parsed, **options)
-    except ModuleNotFoundError as error:
-        extra = _EXTRAS.get(error.name or "", "")
-        hint = f"pip install 'jobsched[{extra}]'" if extra else f"pip install {error.name}"
-        raise ConfigurationError(f"the driver {error.name} is not installed: {hint}") from error
-    except sa.exc.NoSuchModuleError as error:
+    except (ImportError, sa.exc.NoSuchModuleError) as error:
+        extra = _EXTRAS.get(name)
+        install = f"pip install 'jobsched[{extra}]' and " if extra else ""
         raise ConfigurationError(
-            f"{parsed.drivername!r} is no database that SQLAlchemy knows: use sqlite, postgresql, "
-            "mysql or mariadb"
+            f"the driver of {parsed.drivername}:// is not installed ({error}): "
+            f"{install}write {name}://…"
         ) from error
+
+
+def _refuse_unknown(name: str) -> None:
+    if name not in SYNCHRONOUS:
+        raise ConfigurationError(
+            f"{name} is not supported: use SQLite, PostgreSQL, MySQL or MariaDB"
+        )
 
 
 def _prepare_connections(engine: sa.Engine) -> None:
