@@ -443,6 +443,33 @@ def test_a_constraint_is_not_a_database_that_is_gone(sibling: Database) -> None:
 
 
 @pytest.mark.backends("postgresql", "mariadb")
+def test_a_value_that_the_server_refuses_is_the_rows_fault(database: Database) -> None:
+    """JSON that the server cannot take is no outage: it would fail again for ever."""
+
+    def poison(tx: Transaction) -> None:
+        texts = dict.fromkeys(("app", "who", "what", "target"), "x")
+        row = {"before_state": {"n": float("nan")}, "created_at": tx.now, **texts}
+        tx.connection.execute(sa.insert(tx.tables.audit_log).values(row))
+
+    with pytest.raises(sa.exc.DBAPIError):
+        database.transact(poison)
+
+
+@pytest.mark.parametrize("verb", ["query", "transact"])
+@pytest.mark.backends("postgresql")
+def test_a_pool_that_is_exhausted_is_a_database_error(database_url: str, verb: str) -> None:
+    """A host whose pool is too small gets the same error as for a database that is gone."""
+    small = sa.create_engine(database_url, pool_size=1, max_overflow=0, pool_timeout=0.01)
+    database = Database(small)
+    with (
+        database.read(),
+        pytest.raises(DatabaseError, match="no connection of the pool became free"),
+    ):
+        getattr(database, verb)(lambda tx: None)
+    database.dispose()
+
+
+@pytest.mark.backends("postgresql", "mariadb")
 def test_a_deadlock_is_tried_again(sibling: Database) -> None:
     """Two transactions that lock the same rows crosswise both succeed in the end."""
     with sibling.write() as tx:

@@ -93,6 +93,8 @@ class Database:
                 if attempt == _ATTEMPTS or not lost_against_another(error):
                     raise DatabaseError(f"the database refused: {error.orig}") from error
                 self.clock.wait(threading.Event(), random.random() * 0.02 * 2**attempt)
+            except sa.exc.TimeoutError as error:
+                raise DatabaseError(f"no connection of the pool became free: {error}") from error
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def query(self, work: Callable[[Transaction], T]) -> T:
@@ -104,6 +106,8 @@ class Database:
             if not _is_operational(error):
                 raise
             raise DatabaseError(f"the database refused: {error.orig}") from error
+        except sa.exc.TimeoutError as error:
+            raise DatabaseError(f"no connection of the pool became free: {error}") from error
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
@@ -170,6 +174,8 @@ _NOW: dict[str, sa.ColumnElement[datetime]] = {
 _LOST_MYSQL = frozenset({1213, 1205, 1020})
 # Serialization failure, deadlock, lock not available.
 _LOST_POSTGRESQL = frozenset({"40001", "40P01", "55P03"})
+# A check that a row failed, such as JSON's on MariaDB and MySQL: PyMySQL calls it operational.
+_ROW_MYSQL = frozenset({4025, 3819, 3140})
 
 
 def lost_against_another(error: sa.exc.DBAPIError) -> bool:
@@ -179,15 +185,20 @@ def lost_against_another(error: sa.exc.DBAPIError) -> bool:
     state = getattr(error.orig, "sqlstate", None)
     if state is not None:
         return state in _LOST_POSTGRESQL
-    arguments = getattr(error.orig, "args", ())
-    if arguments and arguments[0] in _LOST_MYSQL:
+    if _number(error) in _LOST_MYSQL:
         return True
     return getattr(error.orig, "sqlite_errorname", "").startswith("SQLITE_BUSY")
 
 
 def _is_operational(error: sa.exc.DBAPIError) -> bool:
     operational = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.InternalError)
+    if _number(error) in _ROW_MYSQL:
+        return False
     return error.connection_invalidated or isinstance(error, operational)
+
+
+def _number(error: sa.exc.DBAPIError) -> object:
+    return next(iter(getattr(error.orig, "args", ())), None)
 
 
 _opened: "weakref.WeakSet[Database]" = weakref.WeakSet()
