@@ -11,7 +11,8 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[2] / "src" / "jobsched"
 
 LAYERS = (
-    {"errors", "clock", "model", "backoff", "cron", "occurrences", "zones", "settings"},
+    {"errors", "clock", "model", "backoff", "cron", "occurrences", "settings"}
+    | {"windows_zones", "zones"},
     {"registry", "context", "declarations"},
     {"planning"},
     {"store"},
