@@ -64,5 +64,4 @@ class Target:
 
     def _inspect(self) -> sa.Inspector:
         # A fresh one each time: an inspector remembers what it saw.
-        inspector: Any = sa.inspect(self.op.get_bind())
-        return inspector  # type: ignore[no-any-return]
+        return sa.inspect(self.op.get_bind())
