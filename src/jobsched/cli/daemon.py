@@ -1,0 +1,136 @@
+"""The commands that run jobs in this process: `run` and `exec`."""
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from jobsched.cli import documents, events, options, phrases, tables
+from jobsched.cli.target import Target, suggesting
+from jobsched.model import FiringStatus, ScheduleState
+
+if TYPE_CHECKING:
+    from jobsched.scheduler import Scheduler
+
+logger = logging.getLogger("jobsched.cli")
+
+
+@click.command(
+    epilog=options.examples(
+        "jobsched run myapp.jobs:scheduler",
+        "JOBSCHED_ENVIRONMENT=development jobsched run myapp.jobs:scheduler",
+        "jobsched run myapp.jobs:scheduler --log-format json | tee -a daemon.jsonl",
+    )
+)
+@options.app_argument
+@click.option(
+    "--log-format",
+    type=click.Choice(events.FORMATS),
+    help="How to print events: as text, or as JSON Lines. Without it as text, unless the app "
+    "logs to the console itself.",
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(events.LEVELS, case_sensitive=False),
+    default="info",
+    show_default=True,
+    help="The least important events to print.",
+)
+@click.pass_context
+def run(context: click.Context, app: str | None, log_format: str | None, log_level: str) -> None:
+    """Run the daemon until it is stopped.
+
+    It fires the app's schedules when they are due, and runs their jobs. SIGTERM or Ctrl+C drains
+    it: it starts nothing more and waits for what runs, for JOBSCHED_SHUTDOWN_GRACE at most; a
+    second one ends it at once. Exit code 0: drained; 1: job runs were left behind. With
+    JOBSCHED_ENABLED=false it says so and exits with 0.
+    """
+    target: Target = context.obj
+    scheduler = target.declared(app)
+    if not scheduler.settings.enabled:
+        click.echo("The daemon is switched off (JOBSCHED_ENABLED=false): nothing runs here.")
+        return
+    events.show_events(log_level, log_format)
+    scheduler.sync()
+    if log_format == "json":
+        _log_schedules(scheduler)
+    else:
+        _show_schedules(scheduler, target)
+    drained = scheduler.run_forever()
+    context.exit(0 if drained else 1)
+
+
+@click.command(
+    "exec",
+    epilog=options.examples(
+        "jobsched --app myapp.jobs:scheduler exec import_feeds",
+        """jobsched exec rebuild_index --params '{"limit": 10}'""",
+    ),
+)
+@click.argument("job")
+@options.params
+@options.as_json
+@click.pass_context
+def exec_(context: click.Context, job: str, params: dict[str, Any] | None, as_json: bool) -> None:
+    """Run one job here and now.
+
+    Its history and logs are kept as those of any other firing. Needs the app (--app, JOBSCHED_APP
+    or pyproject.toml), but no daemon. Prints what the job
+    logs. Exit code 0 when it succeeded, 1 otherwise.
+    """
+    scheduler = context.obj.declared()
+    handler = None if as_json else events.show_job_logs()
+    try:
+        with suggesting(job, lambda: list(scheduler.registry.jobs)):
+            firing = scheduler.exec(job, params=params)
+    finally:
+        logging.getLogger().removeHandler(handler) if handler else None
+    if as_json:
+        documents.show(documents.firing(firing))
+    else:
+        for run_ in phrases.failed_runs(firing):
+            click.echo(phrases.harmless(run_.traceback or phrases.failure(run_)).rstrip())
+        click.echo(
+            f"Firing {firing.id} of job {job}: {tables.styled(firing.status)}, "
+            f"took {phrases.took(firing)}"
+        )
+    context.exit(0 if firing.status is FiringStatus.SUCCESS else 1)
+
+
+def _show_schedules(scheduler: "Scheduler", target: Target) -> None:
+    states = scheduler.list_schedules()
+    now = scheduler.database.time.now()
+    if not states:
+        click.echo("The app declares no schedules; firings of its jobs are run.")
+        return
+    tables.show(
+        ("schedule", "due", "state", "next"),
+        [
+            (
+                state.declaration.id,
+                phrases.timing(state.declaration.timing),
+                phrases.state(state),
+                _next(state, scheduler, now),
+            )
+            for state in states
+        ],
+    )
+    if disabled := [state.declaration.id for state in states if not state.enabled]:
+        click.echo(f"Disabled until you enable them: {target.command('enable', *disabled)}")
+
+
+def _next(state: ScheduleState, scheduler: "Scheduler", now: Any) -> str:
+    if not state.in_environment:
+        return phrases.not_here(state)
+    if not state.enabled:
+        return phrases.NOTHING
+    return phrases.when(state.next_run_at, now, state.declaration.timing.timezone)
+
+
+def _log_schedules(scheduler: "Scheduler") -> None:
+    known = [documents.schedule(state) for state in scheduler.list_schedules()]
+    logger.info(
+        "%s known",
+        phrases.counted(len(known), "schedule"),
+        extra={"event": "schedules", "fields": {"schedules": known}},
+    )

@@ -1,0 +1,137 @@
+"""Whether all is well: `health` for a machine, `status` for people."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import click
+
+from jobsched.cli import documents, options, phrases, tables
+from jobsched.cli.listing import show_workers
+from jobsched.cli.target import Target
+from jobsched.errors import DatabaseError, SchemaError
+from jobsched.model import Health, HealthLevel, Status, Worker, WorkerStatus, WorkerType
+
+NEXT_SHOWN = 5
+"""How many of the schedules that are due next `status` shows."""
+
+
+@click.command(
+    epilog=options.examples(
+        "jobsched health",
+        "jobsched health --max-age 30 --json",
+        "HEALTHCHECK CMD jobsched health          # in a Dockerfile",
+    )
+)
+@click.option(
+    "--max-age",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="The latest heartbeat of a daemon must not be older than this.",
+)
+@options.as_json
+@click.pass_context
+def health(context: click.Context, max_age: float | None, as_json: bool) -> None:
+    """Say whether the daemons do their work.
+
+    In one line. Exit code 0: a daemon's heartbeat is fresh, and nothing is overdue or stuck
+    (`healthy`, or `warning` with what to look at). Exit code 1: it is `critical`, and the line
+    says why.
+    """
+    found = _health(context.obj, max_age)
+    if as_json:
+        documents.show(documents.health(found))
+    else:
+        click.echo(f"{tables.styled(found.level)}: {phrases.one_line(found.message)}")
+    context.exit(1 if found.level is HealthLevel.CRITICAL else 0)
+
+
+@click.command(epilog=options.examples("jobsched status", "jobsched status --json"))
+@options.as_json
+@click.pass_obj
+def status(target: Target, as_json: bool) -> None:
+    """Show who is alive, what runs and what is due.
+
+    And what is wrong, with what to do about it.
+    """
+    found = target.scheduler().status()
+    if as_json:
+        documents.show(documents.status(found))
+        return
+    click.echo(f"App {found.app} at {phrases.moment(found.now.replace(microsecond=0))}")
+    click.echo(f"{tables.styled(found.health.level)}: {phrases.one_line(found.health.message)}")
+    click.echo(
+        f"Firings: {found.running} running, {found.queued} queued, {found.waiting} waiting for a "
+        "retry"
+    )
+    _show_problems(found)
+    _show_schedules(found)
+    if found.workers:
+        click.echo()
+        show_workers(found.workers, found.now)
+
+
+def with_max_age(
+    found: Health, workers: Sequence[Worker], now: datetime, max_age: timedelta
+) -> Health:
+    """The same health, or a critical one when no daemon's heartbeat is as young as `max_age`."""
+    beats = [
+        worker.last_heartbeat_at
+        for worker in workers
+        if worker.worker_type is WorkerType.SCHEDULE_DAEMON
+        and worker.status in (WorkerStatus.STARTING, WorkerStatus.RUNNING)
+    ]
+    if found.level is HealthLevel.CRITICAL or not beats or now - max(beats) <= max_age:
+        return found
+    return replace(
+        found,
+        level=HealthLevel.CRITICAL,
+        message=f"the latest heartbeat of a daemon is {phrases.span(now - max(beats))} old, and "
+        f"may be {phrases.span(max_age)} old at most",
+    )
+
+
+def _health(target: Target, max_age: float | None) -> Health:
+    try:
+        scheduler = target.scheduler()
+        if max_age is None:
+            return scheduler.health()
+        found = scheduler.status()
+    except (DatabaseError, SchemaError) as error:
+        return Health(HealthLevel.CRITICAL, phrases.one_line(str(error)))
+    return with_max_age(found.health, found.workers, found.now, timedelta(seconds=max_age))
+
+
+def _show_problems(found: Status) -> None:
+    if not found.health.problems:
+        return
+    click.echo()
+    tables.show(
+        ("level", "problem", "since"),
+        [
+            (one.level, one.message, phrases.when(one.since, found.now) if one.since else "")
+            for one in found.health.problems
+        ],
+    )
+
+
+def _show_schedules(found: Status) -> None:
+    states = [phrases.state(schedule) for schedule in found.schedules]
+    counts = ", ".join(f"{states.count(word)} {word}" for word in dict.fromkeys(states))
+    click.echo(f"Schedules: {counts or 'none'}")
+    due = [(one.next_run_at, one) for one in found.schedules if one.enabled and one.next_run_at]
+    due.sort(key=lambda pair: pair[0])
+    if not due:
+        return
+    click.echo()
+    tables.show(
+        ("due next", "at", "last"),
+        [
+            (
+                one.declaration.id,
+                phrases.when(at, found.now, one.declaration.timing.timezone),
+                phrases.last_result(one),
+            )
+            for at, one in due[:NEXT_SHOWN]
+        ],
+    )

@@ -1,0 +1,55 @@
+"""Before a deploy: `check` the declarations, `migrate` the tables."""
+
+import click
+
+from jobsched.cli import documents, options, phrases
+from jobsched.cli.target import Target
+
+
+@click.command(epilog=options.examples("jobsched check myapp.jobs:scheduler"))
+@options.app_argument
+@options.as_json
+@click.pass_context
+def check(context: click.Context, app: str | None, as_json: bool) -> None:
+    """Look for mistakes in what the app declares.
+
+    Needs no database. Unknown groups, jobs and dependencies, circles, parameters that no job
+    takes. Exit code 1 when something is wrong, with one line for each.
+    """
+    scheduler = context.obj.declared(app)
+    problems = scheduler.check()
+    if as_json:
+        documents.show(documents.problems(problems))
+    elif problems:
+        for problem in problems:
+            click.echo(phrases.one_line(problem))
+    else:
+        schedules = phrases.counted(len(scheduler.schedules), "schedule")
+        jobs = phrases.counted(len(scheduler.registry.jobs), "job")
+        click.echo(f"{schedules}, {jobs}: nothing is wrong.")
+    context.exit(1 if problems else 0)
+
+
+@click.command(epilog=options.examples("jobsched migrate", "jobsched migrate --check"))
+@click.option(
+    "--check", "only_check", is_flag=True, help="Change nothing; exit code 1 when there is work."
+)
+@click.pass_context
+def migrate(context: click.Context, only_check: bool) -> None:
+    """Create or upgrade jobsched's tables.
+
+    Daemons do so at their start, unless JOBSCHED_AUTO_MIGRATE=false.
+    """
+    target: Target = context.obj
+    scheduler = target.scheduler()
+    if only_check:
+        from jobsched.store import schema
+
+        state = schema.check(scheduler.database)
+        found = (
+            "there are no tables" if state.current is None else f"the tables are {state.current}"
+        )
+        click.echo(f"{found}, this jobsched is for {state.wanted}")
+        context.exit(1 if state.pending or not state.same_major else 0)
+    applied = scheduler.migrate()
+    click.echo(f"Now at version {applied[-1]}." if applied else "Nothing to do.")
