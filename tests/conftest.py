@@ -11,6 +11,7 @@ import secrets
 import socket
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -222,7 +223,8 @@ class Server:
             return
         users = "SELECT id FROM information_schema.processlist WHERE db = :name"
         for user in list(self._sql(users, name=name).scalars()):
-            self._sql(f"KILL SOFT CONNECTION {user}")
+            with suppress(sa.exc.OperationalError):  # it has just gone by itself
+                self._sql(f"KILL SOFT CONNECTION {user}")
         self._sql(f"DROP DATABASE IF EXISTS {name}")
 
     def _sql(self, statement: str, **values: str) -> sa.CursorResult[Any]:
