@@ -1,0 +1,1 @@
+"""What a host needs to test its schedules, its jobs, and its own extensions of jobsched."""
