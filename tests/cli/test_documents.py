@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
+from jobsched.backoff import Backoff
 from jobsched.cli import documents
 from jobsched.model import (
     Firing,
@@ -110,6 +111,7 @@ def test_the_keys_of_a_job() -> None:
         "description": "",
         "is_async": False,
         "retries": 0,
+        "backoff": Backoff().as_document(),
         "timeout_s": 600.0,
         "on_lost": "fail",
         "max_lost": 3,

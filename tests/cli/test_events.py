@@ -30,6 +30,13 @@ def test_an_event_is_one_line_of_text() -> None:
     assert line.endswith(" INFO    firing 7 started\\x1b[31m")
 
 
+def test_what_a_job_logs_names_the_job() -> None:
+    """A line of `ctx.log` says which job wrote it."""
+    made = record("3 users")
+    made.name = "jobsched.job.index"
+    assert Lines().format(made).endswith(" INFO    index: 3 users")
+
+
 def test_a_traceback_stands_below_its_line() -> None:
     """What failed unexpectedly is shown whole."""
     line, *trace = Lines().format(with_traceback(record("pass failed"))).splitlines()

@@ -163,14 +163,6 @@ def test_a_request_to_cancel_shows_until_the_end(firing: Firing, noon: datetime)
     assert phrases.why(asked) == ""
 
 
-def test_a_close_name_is_suggested() -> None:
-    """A slip of the finger gets the name that was meant, anything else gets nothing."""
-    assert phrases.did_you_mean("feed-refesh", ["feed-refresh", "b"]) == (
-        " Did you mean 'feed-refresh'?"
-    )
-    assert phrases.did_you_mean("x", ["feed-refresh"]) == ""
-
-
 def test_hostile_text_is_shown_not_obeyed() -> None:
     """Escape sequences of a log line neither colour nor clear an operator's terminal."""
     assert phrases.harmless("a\x1b[2Jb\tc\nd\r\x00") == "a\\x1b[2Jb\tc\nd\\r\\x00"

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from jobsched.cli.phrases import did_you_mean
 from jobsched.errors import JobschedError
+from jobsched.names import did_you_mean
 
 if TYPE_CHECKING:
     from jobsched.scheduler import Scheduler
@@ -52,7 +52,7 @@ def load(reference: str) -> "Scheduler":
     module = _import(reference, module_name)
     if not attribute:
         raise click.UsageError(
-            f"APP {reference!r} names no attribute of the module; {_schedulers_in(module)}"
+            f"APP {reference!r} names no attribute of {module_name!r}; {_schedulers_in(module)}"
         )
     return _as_scheduler(reference, _attribute(reference, module, attribute))
 
@@ -108,10 +108,8 @@ def _no_module(reference: str, missing: str) -> str:
     siblings = [module.name for module in pkgutil.iter_modules(folders)]
     guess = did_you_mean(last, siblings)
     if parent and not guess:
-        guess = f" In {parent} there is {_listed(siblings)}."
-    return (
-        f"APP {reference!r}: there is no module {missing!r}, looked for from {Path.cwd()}.{guess}"
-    )
+        guess = f"; in {parent} there is {', '.join(sorted(siblings)) or 'no module'}"
+    return f"APP {reference!r}: there is no module {missing!r}, looked for from {Path.cwd()}{guess}"
 
 
 def _attribute(reference: str, module: ModuleType, path: str) -> Any:
@@ -121,9 +119,9 @@ def _attribute(reference: str, module: ModuleType, path: str) -> Any:
             found = getattr(found, name)
         except AttributeError as error:
             names = [known for known in vars(module) if not known.startswith("_")]
-            guess = did_you_mean(name, names) or f" {_schedulers_in(module)}".rstrip()
+            guess = did_you_mean(name, names) or f"; {_schedulers_in(module)}"
             raise click.UsageError(
-                f"APP {reference!r}: module {module.__name__!r} has no {path!r}.{guess}"
+                f"APP {reference!r}: module {module.__name__!r} has no {path!r}{guess}"
             ) from error
     return found
 
@@ -153,7 +151,7 @@ def _schedulers_in(module: ModuleType) -> str:
 
     names = [name for name, value in vars(module).items() if isinstance(value, Scheduler)]
     if not names:
-        return f"No Scheduler is in {module.__name__!r}."
+        return "no Scheduler is in it"
     return f"write {' or '.join(f'{module.__name__}:{name}' for name in names)}"
 
 
@@ -185,7 +183,3 @@ def _users_frames(
 
 def _a(noun: str) -> str:
     return f"an {noun}" if noun[:1].lower() in "aeiou" else f"a {noun}"
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(sorted(names)) or "no module"

@@ -101,6 +101,7 @@ def job(state: JobState) -> Document:
         "description": defined.description,
         "is_async": defined.is_async,
         "retries": defined.retries,
+        "backoff": defined.backoff.as_document(),
         "timeout_s": _seconds(defined.timeout),
         "on_lost": defined.on_lost,
         "max_lost": defined.max_lost,

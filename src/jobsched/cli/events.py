@@ -10,6 +10,8 @@ from jobsched.cli.phrases import harmless, instant, one_line
 
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("text", "json")
+_JOB_LOGGERS = "jobsched.job."
+"""How the names of the loggers behind `ctx.log` begin."""
 
 
 def show_events(level: str, log_format: str | None) -> None:
@@ -38,7 +40,10 @@ class Lines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """One line, and the lines of a traceback below it where there is one."""
-        said = f"{instant(_time_of(record))} {record.levelname:<7} {one_line(record.getMessage())}"
+        job = record.name.removeprefix(_JOB_LOGGERS)
+        who = f"{job}: " if job != record.name else ""
+        message = one_line(f"{who}{record.getMessage()}")
+        said = f"{instant(_time_of(record))} {record.levelname:<7} {message}"
         trace = self.formatException(record.exc_info) if record.exc_info else ""
         return f"{said}\n{harmless(trace)}" if trace else said
 

@@ -1,7 +1,6 @@
 """Values in words, for people: times with their zone, durations, states, and why. All pure."""
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -186,12 +185,6 @@ def failure(run: JobRun) -> str:
 def attempt(run: JobRun) -> str:
     """A job run's name among its firing's: the job, and the attempt when it is not the first."""
     return run.job_name if run.attempt == 1 else f"{run.job_name} (attempt {run.attempt})"
-
-
-def did_you_mean(wanted: str, known: Iterable[str]) -> str:
-    """` Did you mean 'x'?`, or nothing when no known name is close."""
-    close = difflib.get_close_matches(wanted, list(known), n=1)
-    return f" Did you mean {close[0]!r}?" if close else ""
 
 
 def counted(number: int, noun: str) -> str:

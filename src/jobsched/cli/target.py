@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from jobsched.cli import apps
-from jobsched.cli.phrases import did_you_mean
 from jobsched.errors import NotFoundError
+from jobsched.names import did_you_mean
 
 if TYPE_CHECKING:
     from jobsched.scheduler import Scheduler
@@ -100,8 +100,7 @@ def suggesting(wanted: str, known: Callable[[], Iterable[str]]) -> Iterator[None
     try:
         yield
     except NotFoundError as error:
-        guess = did_you_mean(wanted, known())
-        raise NotFoundError(f"{error}.{guess}" if guess else str(error)) from error
+        raise NotFoundError(f"{error}{did_you_mean(wanted, known())}") from error
 
 
 def schedule_ids(scheduler: "Scheduler") -> list[str]:
