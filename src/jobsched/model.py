@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from jobsched.backoff import Backoff
+
 
 class FiringStatus(StrEnum):
     """Where a firing stands."""
@@ -189,7 +191,7 @@ class JobDefinition:
     description: str = ""
     is_async: bool = False
     retries: int = 0
-    backoff: Mapping[str, float] = field(default_factory=dict)
+    backoff: Backoff = field(default_factory=Backoff)
     timeout: timedelta | None = None
     on_lost: OnLost = OnLost.FAIL
     max_lost: int = 3

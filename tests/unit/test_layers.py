@@ -11,9 +11,9 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[2] / "src" / "jobsched"
 
 LAYERS = (
-    {"errors", "clock", "model", "backoff", "cron", "occurrences", "settings"}
+    {"errors", "clock", "names", "durations", "model", "backoff", "cron", "occurrences", "settings"}
     | {"windows_zones", "zones"},
-    {"registry", "context", "declarations"},
+    {"registry", "policies", "parameters", "context", "declarations"},
     {"planning"},
     {"store"},
     {"locks", "executors"},
