@@ -18,6 +18,7 @@ from pydantic_core import ArgsKwargs, ErrorDetails
 
 from jobsched.context import JobContext
 from jobsched.errors import DeclarationError, ParameterError
+from jobsched.values import shown
 
 CONTEXT = "ctx"
 """A parameter of this name is the context, annotated or not."""
@@ -168,4 +169,4 @@ def _said(error: ErrorDetails) -> str:
     name = ".".join(str(part) for part in error["loc"])
     if error["type"] == "missing_keyword_only_argument":
         return f"parameter {name!r} is required"
-    return f"parameter {name!r}={error['input']!r}: {error['msg']}"
+    return f"parameter {name!r}={shown(error['input'])}: {error['msg']}"

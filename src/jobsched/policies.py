@@ -3,20 +3,18 @@
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from enum import StrEnum
 from typing import Any, TypeVar
 
 from jobsched.backoff import Backoff
 from jobsched.durations import parse_duration
 from jobsched.errors import DeclarationError
 from jobsched.model import OnLost
-from jobsched.names import did_you_mean, parse_name
+from jobsched.values import did_you_mean, parse_choice, parse_count, parse_name, parse_text, shown
 
 ErrorTypes = type[Exception] | Sequence[type[Exception]]
 """One type of error, or several."""
 
 T = TypeVar("T")
-E = TypeVar("E", bound=StrEnum)
 
 
 def parse_policies(label: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -39,7 +37,7 @@ def parsed(label: str, field: str, value: object, parser: Callable[[Any], T]) ->
     try:
         return parser(value)
     except ValueError as error:
-        raise DeclarationError(f"{label}: {field}={value!r}: {error}") from None
+        raise DeclarationError(f"{label}: {field}={shown(value)}: {error}") from None
 
 
 def refuse_callable(function: object, label: str) -> None:
@@ -75,40 +73,6 @@ def source_of(function: object) -> tuple[str, int]:
     """The file and line of a function, for telling two declarations apart."""
     code = getattr(inspect.unwrap(function) if callable(function) else None, "__code__", None)
     return (code.co_filename, code.co_firstlineno) if code else (repr(function), 0)
-
-
-def parse_choice(kind: type[E]) -> Callable[[Any], E]:
-    """A parser of one of the values of `kind`, in any letter case."""
-
-    def parse(value: Any) -> E:
-        text = value.lower() if isinstance(value, str) else value
-        if text in list(kind):
-            return kind(text)
-        guess = did_you_mean(str(value), kind)
-        raise ValueError(f"must be one of {', '.join(repr(one.value) for one in kind)}{guess}")
-
-    return parse
-
-
-def parse_count(at_least: int, at_most: int = 2**31 - 1) -> Callable[[object], int]:
-    """A parser of whole numbers in a range."""
-
-    def parse(value: object) -> int:
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise ValueError(f"must be a whole number, not {type(value).__name__}")
-        if not at_least <= value <= at_most:
-            allowed = f"{at_least} or more" if value < at_least else f"at most {at_most}"
-            raise ValueError(f"must be {allowed}")
-        return value
-
-    return parse
-
-
-def parse_text(value: object) -> str:
-    """A text of any length; ValueError for what is none."""
-    if not isinstance(value, str):
-        raise ValueError(f"must be a text, not {type(value).__name__}")
-    return value
 
 
 def parse_job_names(value: object) -> tuple[str, ...]:

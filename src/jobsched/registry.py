@@ -13,7 +13,6 @@ from jobsched.context import JobContext
 from jobsched.durations import Duration
 from jobsched.errors import DeclarationError, NotFoundError
 from jobsched.model import JobDefinition, OnLost
-from jobsched.names import did_you_mean, parse_name
 from jobsched.parameters import Parameters
 from jobsched.policies import (
     ErrorTypes,
@@ -23,6 +22,7 @@ from jobsched.policies import (
     refuse_callable,
     source_of,
 )
+from jobsched.values import did_you_mean, parse_name
 
 if TYPE_CHECKING:  # the defaults (PEP 696) let everyone else write a plain `Job`
     from typing_extensions import ParamSpec, TypeVar
@@ -36,7 +36,7 @@ else:
     R = TypeVar("R")
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Job(Generic[P, R]):
     """A registered function with its policies; made by `@job`.
 
@@ -45,7 +45,7 @@ class Job(Generic[P, R]):
     """
 
     name: str
-    function: Callable[P, R] = field(repr=False)
+    function: Callable[P, R]
     place: str
     """Where the function stands, `module:line`, for messages."""
     is_async: bool
@@ -60,7 +60,7 @@ class Job(Generic[P, R]):
     on_lost: OnLost = OnLost.FAIL
     max_lost: int = 3
     executor: str | None = None
-    _parameters: Parameters = field(init=False, repr=False)
+    _parameters: Parameters = field(init=False)
 
     def __post_init__(self) -> None:
         label = f"job {self.name!r} ({self.place})"
@@ -73,6 +73,9 @@ class Job(Generic[P, R]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function here and now, without a firing, a record or validation."""
         return self.function(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<Job {self.name!r} at {self.place}>"
 
     def __reduce__(self) -> str:
         """Pickled by reference, as functions are."""
@@ -179,7 +182,7 @@ class Registry:
 
         Plain `@job`, or `@job(...)` with any of: `name` (default: the function's), `group`,
         `depends_on` (names or decorated functions), `description` (default: the docstring's first
-        paragraph), `retries` (3 means at most four attempts), `retry_on` and `no_retry_on` (types
+        line), `retries` (3 means at most four attempts), `retry_on` and `no_retry_on` (types
         of errors), `backoff`, `timeout` (a timedelta or seconds), `on_lost` (`fail` or `rerun`:
         what to do when its worker died), `max_lost` (how often it is run again then), `executor`.
 
@@ -227,5 +230,4 @@ def _duplicate(old: Job, new: Job) -> str:
 
 
 def _summary(function: Callable[..., Any]) -> str:
-    paragraph = (inspect.getdoc(function) or "").partition("\n\n")[0]
-    return " ".join(paragraph.split())
+    return (inspect.getdoc(function) or "").partition("\n")[0]

@@ -8,7 +8,7 @@ empty variable is as good as none.
 import os
 import re
 from datetime import timedelta
-from typing import Annotated, Any, Never, NoReturn, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import sqlalchemy as sa
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
@@ -22,7 +22,7 @@ from pydantic_settings import (
 
 from jobsched.durations import Duration, parse_duration, parse_duration_text
 from jobsched.errors import ConfigurationError
-from jobsched.names import did_you_mean, parse_name
+from jobsched.values import did_you_mean, parse_name
 
 PREFIX = "JOBSCHED_"
 ALIASES = {
@@ -125,44 +125,37 @@ class Settings(BaseSettings):
     table_prefix: Annotated[str, BeforeValidator(_table_prefix)] = ""
     """What goes before the name of every table and index."""
 
-    def __init__(
-        self,
-        *,
-        database_url: str | None = None,
-        enabled: bool | None = None,
-        poll_interval: Duration | None = None,
-        heartbeat_interval: Duration | None = None,
-        lock_timeout: Duration | None = None,
-        shutdown_grace: Duration | None = None,
-        max_workers: int | None = None,
-        environment: str | None = None,
-        retention_days: int | None = None,
-        auto_migrate: bool | None = None,
-        table_prefix: str | None = None,
-        **unknown: Never,
-    ) -> None:
-        keywords = {
-            "database_url": database_url,
-            "enabled": enabled,
-            "poll_interval": poll_interval,
-            "heartbeat_interval": heartbeat_interval,
-            "lock_timeout": lock_timeout,
-            "shutdown_grace": shutdown_grace,
-            "max_workers": max_workers,
-            "environment": environment,
-            "retention_days": retention_days,
-            "auto_migrate": auto_migrate,
-            "table_prefix": table_prefix,
-        }
-        for name in unknown:
-            raise ConfigurationError(f"no setting is called {name}{did_you_mean(name, keywords)}")
-        given: dict[str, Any] = {
-            name: value for name, value in keywords.items() if value is not None
-        }
-        try:
-            super().__init__(**given)
-        except ValidationError as error:
-            _refuse(error.errors(include_url=False), given)
+    if TYPE_CHECKING:  # what may be given is wider than what the fields are then
+
+        def __init__(
+            self,
+            *,
+            database_url: str | None = ...,
+            enabled: bool | None = ...,
+            poll_interval: Duration | None = ...,
+            heartbeat_interval: Duration | None = ...,
+            lock_timeout: Duration | None = ...,
+            shutdown_grace: Duration | None = ...,
+            max_workers: int | None = ...,
+            environment: str | None = ...,
+            retention_days: int | None = ...,
+            auto_migrate: bool | None = ...,
+            table_prefix: str | None = ...,
+        ) -> None: ...
+
+    else:
+
+        def __init__(self, **keywords):
+            for name in keywords:
+                if name not in type(self).model_fields:
+                    guess = did_you_mean(name, type(self).model_fields)
+                    raise ConfigurationError(f"no setting is called {name!r}{guess}")
+            given = {name: value for name, value in keywords.items() if value is not None}
+            try:
+                super().__init__(**given)
+            except ValidationError as error:
+                said = "; ".join(_said(one, given) for one in error.errors(include_url=False))
+                raise ConfigurationError(said) from None
 
     @classmethod
     def settings_customise_sources(
@@ -231,10 +224,6 @@ def shown_url(url: str) -> str:
 
 def _seconds(name: str, length: timedelta) -> str:
     return f"{PREFIX}{name.upper()} ({length.total_seconds():g} s)"
-
-
-def _refuse(errors: list[ErrorDetails], given: dict[str, Any]) -> NoReturn:
-    raise ConfigurationError("; ".join(_said(error, given) for error in errors)) from None
 
 
 def _said(error: ErrorDetails, given: dict[str, Any]) -> str:

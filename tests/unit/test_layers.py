@@ -11,7 +11,18 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[2] / "src" / "jobsched"
 
 LAYERS = (
-    {"errors", "clock", "names", "durations", "model", "backoff", "cron", "occurrences", "settings"}
+    {
+        "errors",
+        "clock",
+        "values",
+        "json_values",
+        "durations",
+        "model",
+        "backoff",
+        "cron",
+        "occurrences",
+        "settings",
+    }
     | {"windows_zones", "zones"},
     {"registry", "policies", "parameters", "context", "declarations"},
     {"planning"},
