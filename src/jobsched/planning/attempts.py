@@ -29,8 +29,6 @@ def after_loss(definition: JobDefinition, earlier: Sequence[JobRunStatus]) -> bo
     return definition.on_lost is OnLost.RERUN and lost <= definition.max_lost
 
 
-def past_deadline(
-    scheduled_for: datetime, start_deadline: timedelta | None, now: datetime
-) -> bool:
+def past_deadline(scheduled_for: datetime, start_deadline: timedelta | None, now: datetime) -> bool:
     """Whether a firing that has not started yet must not start any more."""
     return start_deadline is not None and now > scheduled_for + start_deadline

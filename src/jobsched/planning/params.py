@@ -6,9 +6,7 @@ from typing import Any
 from jobsched.model import JobDefinition
 
 
-def unfit(
-    params: Mapping[str, Any], jobs: Sequence[JobDefinition], target: str
-) -> str | None:
+def unfit(params: Mapping[str, Any], jobs: Sequence[JobDefinition], target: str) -> str | None:
     """What is wrong with `params` for `jobs`, as a sentence; None when nothing is.
 
     A parameter that no job takes is wrong, and so is a required one that is missing. Values are

@@ -52,9 +52,7 @@ def order(
             raise DeclarationError(f"job {name!r} is not defined")
         if include_dependencies:
             chosen.extend(d for d in definitions[name].depends_on if d not in chosen)
-    graph = {
-        name: tuple(d for d in definitions[name].depends_on if d in chosen) for name in chosen
-    }
+    graph = {name: tuple(d for d in definitions[name].depends_on if d in chosen) for name in chosen}
     try:
         ordered = list(TopologicalSorter(graph).static_order())
     except CycleError as error:
@@ -97,9 +95,7 @@ def _unblocked(standings: Sequence[Standing]) -> list[Standing]:
 def skipped_by(standings: Sequence[Standing]) -> dict[str, str]:
     """The queued jobs that can no longer run, each with the dependency that stands in the way."""
     broken = {
-        s.job.name
-        for s in standings
-        if s.status in (_S.FAILED, _S.LOST, _S.CANCELLED, _S.SKIPPED)
+        s.job.name for s in standings if s.status in (_S.FAILED, _S.LOST, _S.CANCELLED, _S.SKIPPED)
     }
     skipped: dict[str, str] = {}
     for s in standings:  # dependencies come first, so one walk reaches the dependents' dependents

@@ -133,7 +133,7 @@ def _waiting(tx: Transaction, claimer: Claimer, page: int) -> list[Firing]:
             table.c.app == claimer.app,
             table.c.status.in_([FiringStatus.QUEUED.value, FiringStatus.WAITING.value]),
             table.c.available_at <= tx.now,
-            sa.not_(_held_back(tx)),
+            sa.not_(held_back(tx)),
         )
         .order_by(table.c.priority.desc(), table.c.available_at, table.c.id)
         .limit(PAGE)
@@ -142,7 +142,7 @@ def _waiting(tx: Transaction, claimer: Claimer, page: int) -> list[Firing]:
     return [rows.firing(row) for row in tx.connection.execute(selected)]
 
 
-def _held_back(tx: Transaction) -> sa.ColumnElement[bool]:
+def held_back(tx: Transaction) -> sa.ColumnElement[bool]:
     """Overlap holds the firing back; a hint, for the decision is made under the row lock."""
     firing, schedule = tx.tables.job_firing, tx.tables.job_schedule
     other = firing.alias("other")
@@ -160,7 +160,7 @@ def _with_plans(
     tx: Transaction, waiting: Sequence[Firing], jobs: Mapping[str, JobState]
 ) -> list[_Candidate]:
     found = schedules.by_ids(tx, {f.schedule_id for f in waiting if f.schedule_id is not None})
-    written = _unfinished_jobs(tx, [firing.id for firing in waiting])
+    written = unfinished_jobs(tx, [firing.id for firing in waiting])
     current = definitions.in_code(jobs)
     candidates = []
     for firing in waiting:
@@ -171,7 +171,8 @@ def _with_plans(
             candidates.append(_Candidate(firing, schedule, None, written[firing.id]))
             continue
         try:
-            plan = plans.plan_of(schedule and schedule.declaration, firing.job_name, current)
+            declared = schedule.declaration if schedule is not None else None
+            plan = plans.plan_of(declared, firing.job_name, current)
         except DeclarationError:
             continue  # nobody can run it now; recovery says so when that lasts
         needs = frozenset(job.name for job in plan)
@@ -179,7 +180,7 @@ def _with_plans(
     return candidates
 
 
-def _unfinished_jobs(tx: Transaction, firing_ids: Sequence[int]) -> dict[int, frozenset[str]]:
+def unfinished_jobs(tx: Transaction, firing_ids: Sequence[int]) -> dict[int, frozenset[str]]:
     """Of the firings whose plan is written: the jobs that have not ended."""
     unfinished: dict[int, frozenset[str]] = {}
     if firing_ids:
@@ -334,11 +335,15 @@ def _take_schedule_locks(tx: Transaction, worker_id: str, taken: Sequence[Firing
         .values(
             locked_by=sa.bindparam("b_owner"),
             locked_at=tx.now,
-            last_run_at=tx.now,
+            last_run_at=sa.bindparam("b_started", type_=table.c.last_run_at.type),
             version=table.c.version + 1,
         ),
         [
-            {"b_id": firing.schedule_id, "b_owner": schedules.owner(worker_id, firing.id)}
+            {
+                "b_id": firing.schedule_id,
+                "b_owner": schedules.owner(worker_id, firing.id),
+                "b_started": firing.started_at or tx.now,
+            }
             for firing in taken
         ],
     )

@@ -86,7 +86,9 @@ def fire_one(
 def due_ids(tx: Transaction, app: str, retry_before: datetime, limit: int) -> list[str]:
     """The ids of due schedules, readable even when their rows are not."""
     table = tx.tables.job_schedule
-    return list(tx.connection.execute(_due_select(tx, table.c.id, app, retry_before, limit)).scalars())
+    return list(
+        tx.connection.execute(_due_select(tx, table.c.id, app, retry_before, limit)).scalars()
+    )
 
 
 def decide_now(tx: Transaction, state: ScheduleState) -> None:
@@ -117,7 +119,9 @@ def _due_select(
     )
 
 
-def _due_rows(tx: Transaction, app: str, retry_before: datetime, limit: int) -> Sequence[sa.Row[Any]]:
+def _due_rows(
+    tx: Transaction, app: str, retry_before: datetime, limit: int
+) -> Sequence[sa.Row[Any]]:
     selected = _due_select(tx, tx.tables.job_schedule, app, retry_before, limit)
     return tx.connection.execute(selected.with_for_update(skip_locked=True)).all()
 
@@ -289,7 +293,9 @@ def _claim(
     ]
 
 
-def _move_on(tx: Transaction, due: Sequence[_Due], claimed: Mapping[str, Claimed] | None = None) -> None:
+def _move_on(
+    tx: Transaction, due: Sequence[_Due], claimed: Mapping[str, Claimed] | None = None
+) -> None:
     table = tx.tables.job_schedule
     moves = []
     for one in due:

@@ -66,9 +66,7 @@ def insert(tx: Transaction, new: Sequence[NewFiring]) -> None:
 
 def insert_one(tx: Transaction, new: NewFiring) -> Firing:
     """Write one firing and read it back."""
-    result = tx.connection.execute(
-        sa.insert(tx.tables.job_firing).values(**_columns(new, tx.now))
-    )
+    result = tx.connection.execute(sa.insert(tx.tables.job_firing).values(**_columns(new, tx.now)))
     key = result.inserted_primary_key
     return by_id(tx, key[0] if key else 0)
 

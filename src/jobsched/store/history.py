@@ -1,11 +1,12 @@
 """Reading what happened: firings with their job runs, log lines, counts. Keyset paging only."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
 from jobsched.errors import NotFoundError
-from jobsched.model import Firing, FiringStatus, JobRun, LogLine
+from jobsched.model import Firing, FiringStatus, JobRun, JobRunStatus, LogLine
 from jobsched.store import firings, plans, rows
 from jobsched.store.database import Transaction
 
@@ -83,13 +84,29 @@ def run_ids(tx: Transaction, firing_id: int) -> list[int]:
 def latest_firing_id(tx: Transaction, app: str, schedule_id: str) -> int | None:
     """The schedule's latest firing that has job runs to look at."""
     table = tx.tables.job_firing
-    return tx.connection.execute(
+    latest: int | None = tx.connection.execute(
         sa.select(sa.func.max(table.c.id)).where(
             table.c.app == app,
             table.c.schedule_id == schedule_id,
             table.c.status != FiringStatus.SKIPPED.value,
         )
     ).scalar_one()
+    return latest
+
+
+def result(tx: Transaction, firing_id: int, job_name: str) -> Any:
+    """What a job of this firing returned; None when it has not succeeded, or returned nothing."""
+    table = tx.tables.job_run
+    return tx.connection.execute(
+        sa.select(table.c.result)
+        .where(
+            table.c.firing_id == firing_id,
+            table.c.job_name == job_name,
+            table.c.status == JobRunStatus.SUCCESS.value,
+        )
+        .order_by(table.c.attempt.desc())
+        .limit(1)
+    ).scalar_one_or_none()
 
 
 def live(tx: Transaction, app: str) -> list[Firing]:
@@ -105,5 +122,5 @@ def running(tx: Transaction, firing_ids: Sequence[int]) -> list[JobRun]:
         run
         for runs in plans.runs_of(tx, firing_ids).values()
         for run in runs
-        if run.status == "RUNNING"
+        if run.status is JobRunStatus.RUNNING
     ]

@@ -130,7 +130,7 @@ def last_attempts(runs: Iterable[JobRun]) -> list[JobRun]:
     last: dict[str, JobRun] = {}
     for run in sorted(runs, key=lambda run: run.attempt):
         last[run.job_name] = run
-    first_ids = {}
+    first_ids: dict[str, int] = {}
     for run in runs:
         first_ids.setdefault(run.job_name, run.id)
     return sorted(last.values(), key=lambda run: first_ids[run.job_name])

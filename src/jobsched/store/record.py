@@ -97,9 +97,19 @@ class Batch:
         """Every firing that the batch touches."""
         return {
             *(firing_id for _, firing_id in self.starts),
-            *(one.firing_id for one in (*self.ends, *self.attempts, *self.notes, *self.logs)),
-            *(one.firing.id for one in (*self.firing_ends, *self.hand_backs)),
+            *(one.firing_id for one in self.ends),
+            *(one.firing_id for one in self.attempts),
+            *(one.firing_id for one in self.notes),
+            *(one.firing_id for one in self.logs),
+            *(one.id for one in self.leaving()),
         }
+
+    def leaving(self) -> list[Firing]:
+        """The firings that end, or are handed back."""
+        return [
+            *(one.firing for one in self.firing_ends),
+            *(one.firing for one in self.hand_backs),
+        ]
 
     def only(self, firing_ids: set[int]) -> "Batch":
         """The part of the batch that belongs to these firings."""
@@ -130,8 +140,8 @@ class Recorded:
 
 def record(tx: Transaction, batch: Batch) -> Recorded:
     """Write the batch. The rows it changes are locked in the order schedule, firing, run."""
-    leaving = [*batch.firing_ends, *batch.hand_backs]
-    locked = schedules.lock(tx, [o.firing.schedule_id for o in leaving if o.firing.schedule_id])
+    leaving = batch.leaving()
+    locked = schedules.lock(tx, [one.schedule_id for one in leaving if one.schedule_id])
     wanted = batch.firing_ids()
     mine = _lock_mine(tx, batch.worker_id, wanted)
     written = _written_before(tx, batch, wanted - mine) if batch.tried else set()

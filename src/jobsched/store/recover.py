@@ -200,7 +200,9 @@ def settle_plans(
             last = _as(last, JobRunStatus.CANCELLED, {run.job_name for run in last})
         else:
             skipped = skipped_by([claim.standing(run) for run in last])
-            skip_runs(tx, {run.id: skipped[run.job_name] for run in last if run.job_name in skipped})
+            skip_runs(
+                tx, {run.id: skipped[run.job_name] for run in last if run.job_name in skipped}
+            )
             last = _as(last, JobRunStatus.SKIPPED, set(skipped))
         status = ending(run.status for run in last)
         if status is None:

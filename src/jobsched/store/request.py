@@ -1,14 +1,20 @@
 """Firings that somebody asks for: an operator's "Run now" and the app's own events."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import sqlalchemy as sa
-
 from jobsched.errors import ConflictError, NotFoundError, ParameterError
-from jobsched.model import Firing, FiringStatus, Overlap, Reason, ScheduleState, TriggerType
+from jobsched.model import (
+    Firing,
+    FiringStatus,
+    JobDefinition,
+    Overlap,
+    Reason,
+    ScheduleState,
+    TriggerType,
+)
 from jobsched.planning.params import unfit
 from jobsched.store import audit, definitions, firings, plans, schedules
 from jobsched.store.database import Transaction
@@ -37,9 +43,7 @@ def trigger(tx: Transaction, app: str, schedule_id: str, request: Request) -> Fi
     jobs = definitions.current(tx, app)
     plan = plans.plan_of(state.declaration, None, jobs)
     params = {**state.declaration.params, **request.params}
-    wrong = unfit(params, [jobs[job.name] for job in plan], f"schedule {schedule_id!r}")
-    if wrong:
-        raise ParameterError(wrong)
+    refuse_unfit(params, [jobs[job.name] for job in plan], f"schedule {schedule_id!r}")
     _make_room(tx, state)
     fired = firings.insert_one(
         tx,
@@ -94,9 +98,7 @@ def enqueue(
             f"there is no job {job_name!r} in app {app!r}; `jobsched jobs` lists those that a "
             "daemon has synced"
         )
-    wrong = unfit(request.params, [jobs[job_name]], f"job {job_name!r}")
-    if wrong:
-        raise ParameterError(wrong)
+    refuse_unfit(request.params, [jobs[job_name]], f"job {job_name!r}")
     at = run_at or tx.now
     return firings.insert_one(
         tx,
@@ -113,9 +115,11 @@ def enqueue(
     )
 
 
-def in_host_transaction(connection: sa.Connection, tx: Transaction) -> Transaction:
-    """The same time and tables on a connection of the host's, whose transaction decides."""
-    return Transaction(connection, tx.tables, tx.now)
+def refuse_unfit(params: Mapping[str, Any], jobs: Sequence[JobDefinition], target: str) -> None:
+    """Raise ParameterError when these jobs do not take these params."""
+    wrong = unfit(params, jobs, target)
+    if wrong:
+        raise ParameterError(wrong)
 
 
 def _dedup_key(app: str, target: str, request: Request) -> str | None:

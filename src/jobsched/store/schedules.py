@@ -16,6 +16,10 @@ RECENT = 30
 """How many ended firings `job_schedule.recent` remembers."""
 
 
+Locked = dict[str, Any]
+"""Rows of `job_schedule` that this transaction has locked, by id."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settlement:
     """What the end, or the hand-back, of a firing means to its schedule."""
@@ -69,7 +73,7 @@ def not_retired(found: ScheduleState) -> ScheduleState:
     return found
 
 
-def lock(tx: Transaction, schedule_ids: Iterable[str]) -> dict[str, sa.Row[Any]]:
+def lock(tx: Transaction, schedule_ids: Iterable[str]) -> Locked:
     """Lock the rows in id order, as every transaction that touches several must."""
     wanted = sorted(set(schedule_ids))
     if not wanted:
@@ -84,9 +88,7 @@ def lock(tx: Transaction, schedule_ids: Iterable[str]) -> dict[str, sa.Row[Any]]
     return {row.id: row for row in found}
 
 
-def settle(
-    tx: Transaction, locked: dict[str, sa.Row[Any]], settlements: Sequence[Settlement]
-) -> None:
+def settle(tx: Transaction, locked: Locked, settlements: Sequence[Settlement]) -> None:
     """Give up the locks of firings that ended or were handed back, and count those that ended."""
     updates = []
     by_schedule: dict[str, list[Settlement]] = {}
@@ -165,14 +167,6 @@ def owner(worker_id: str, firing_id: int) -> str:
 def _holder(locked_by: str | None) -> int | None:
     firing_id = (locked_by or "").rpartition(":")[2]
     return int(firing_id) if firing_id.isdecimal() else None
-
-
-def due_soonest(tx: Transaction, app: str, retry_before: datetime) -> datetime | None:
-    """The earliest `next_run_at` of the app's schedules that a pass would take."""
-    table = tx.tables.job_schedule
-    return tx.connection.execute(
-        sa.select(sa.func.min(table.c.next_run_at)).where(due(table, app, retry_before))
-    ).scalar_one()
 
 
 def due(table: sa.Table, app: str, retry_before: datetime) -> sa.ColumnElement[bool]:

@@ -114,17 +114,25 @@ def _prepare_connections(engine: sa.Engine) -> None:
 
     @event.listens_for(engine.pool, "connect")
     def prepare(connection: Any, _record: Any) -> None:
-        cursor = connection.cursor()
-        if dialect.name == "sqlite":
-            _prepare_sqlite(connection, cursor, dialect)
-        else:
-            _refuse_lost_rows(connection)
-            dialect.set_isolation_level(connection, "READ COMMITTED")
-        for statement in _PREPARATION[dialect.name]:
-            cursor.execute(statement)
-        cursor.close()
-        if dialect.name != "sqlite":
-            connection.commit()
+        try:
+            _prepare(connection, dialect)
+        except BaseException:
+            connection.close()  # the pool would leave it open until it is collected
+            raise
+
+
+def _prepare(connection: Any, dialect: sa.Dialect) -> None:
+    cursor = connection.cursor()
+    if dialect.name == "sqlite":
+        _prepare_sqlite(connection, cursor, dialect)
+    else:
+        _refuse_lost_rows(connection)
+        dialect.set_isolation_level(connection, "READ COMMITTED")
+    for statement in _PREPARATION[dialect.name]:
+        cursor.execute(statement)
+    cursor.close()
+    if dialect.name != "sqlite":
+        connection.commit()
 
 
 def _prepare_sqlite(connection: Any, cursor: Any, dialect: sa.Dialect) -> None:

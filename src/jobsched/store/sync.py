@@ -135,7 +135,7 @@ def _sync_schedules(
     return [one["id"] for one in added], changed, revived
 
 
-def _known(tx: Transaction, code: Declared) -> dict[str, sa.Row[Any]]:
+def _known(tx: Transaction, code: Declared) -> dict[str, Any]:
     table = tx.tables.job_schedule
     columns = (table.c.id, table.c.app, table.c.declaration_hash, table.c.retired_at)
     found = tx.connection.execute(
@@ -205,9 +205,7 @@ def _decide_by_old_rule(tx: Transaction, row: sa.Row[Any]) -> Any:
 
 def _try_again(tx: Transaction, schedule_id: str) -> None:
     table = tx.tables.job_schedule
-    tx.connection.execute(
-        sa.update(table).where(table.c.id == schedule_id).values(problem_at=None)
-    )
+    tx.connection.execute(sa.update(table).where(table.c.id == schedule_id).values(problem_at=None))
 
 
 def _in_environment(code: Declared, declaration: ScheduleDeclaration) -> bool:

@@ -1,0 +1,1 @@
+"""The daemon: the loop that fires and claims, the runner, the heart, recovery."""

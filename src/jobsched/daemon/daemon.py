@@ -1,0 +1,236 @@
+"""The daemon: its threads, how they begin, and how they end."""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from datetime import timedelta
+
+from jobsched.clock import Clock
+from jobsched.daemon.cancellation import CancellationPass
+from jobsched.daemon.capture import CaptureHandler
+from jobsched.daemon.events import emit
+from jobsched.daemon.firing import FiringPass
+from jobsched.daemon.heartbeat import Heart
+from jobsched.daemon.launch import Around, Launcher
+from jobsched.daemon.looper import Looper
+from jobsched.daemon.recorder import Recorder
+from jobsched.daemon.recovery import RecoveryPass
+from jobsched.daemon.runner import Runner
+from jobsched.daemon.slots import Slots
+from jobsched.errors import DatabaseError
+from jobsched.model import WorkerStatus, WorkerType
+from jobsched.registry import Job
+from jobsched.settings import Settings
+from jobsched.store.claim import Claimed
+from jobsched.store.database import Database
+from jobsched.store.sync import Declared
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a daemon is made of: given by the face, the same for every daemon of a process."""
+
+    database: Database
+    settings: Settings
+    code: Declared
+    jobs: Mapping[str, Job]
+    executors: Mapping[str, Executor]
+    around: Around | None
+    clock: Clock
+    version: str
+
+
+class Daemon:
+    """One registered worker that fires, claims, runs and recovers, in threads of its own."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        *,
+        inline: bool = False,
+        worker_type: WorkerType = WorkerType.SCHEDULE_DAEMON,
+    ) -> None:
+        """No thread and no row before `register`; `inline` runs jobs in the caller's thread."""
+        self._parts = parts
+        database, settings, clock = parts.database, parts.settings, parts.clock
+        self.heart = Heart(
+            database, settings, parts.code.app, parts.version, clock, worker_type=worker_type
+        )
+        self._recorder = Recorder(database, clock)
+        self._slots = Slots(settings.max_workers)
+        self._launcher = Launcher(parts.executors, parts.around, inline=inline)
+        self.runner = Runner(
+            database, parts.jobs, self._launcher, self._recorder, self._slots, clock
+        )
+        known = frozenset(parts.jobs)
+        firing = FiringPass(
+            database,
+            settings,
+            parts.code.app,
+            self.heart,
+            self._slots,
+            lambda: known,
+            self.runner.adopt,
+        )
+        recovery = RecoveryPass(database, settings, parts.code, self.heart)
+        cancellation = CancellationPass(database, settings, self.runner)
+        self.looper = Looper([_Registration(self), firing, cancellation, recovery], clock)
+        recovery.on_recovered = self.looper.wake
+        self.runner.on_slot_free = self.looper.wake
+        self.runner.may_start = self.heart.is_fresh
+        self.heart.running = lambda: self._slots.taken
+        self._capture = CaptureHandler()
+        self._stop_looping = threading.Event()
+        self._stop_running = threading.Event()
+        self._stop_beating = threading.Event()
+        self._threads: dict[str, threading.Thread] = {}
+        self._ended = False
+
+    # Life
+
+    def register(self) -> None:
+        """Become a worker that others can see."""
+        self.heart.register(self._parts.code.hashes)
+        self.heart.status = WorkerStatus.RUNNING
+        logging.getLogger().addHandler(self._capture)
+        emit(
+            "daemon_started",
+            f"daemon {self.heart.worker_id} of app {self._parts.code.app!r} started with "
+            f"{self._slots.capacity} workers",
+            worker_id=self.heart.worker_id,
+            app=self._parts.code.app,
+        )
+
+    def start(self) -> None:
+        """Start the threads of a registered daemon."""
+        self.start_heart()
+        self._start_thread("runner", lambda: self.runner.run(self._stop_running))
+        self._start_thread("looper", lambda: self.looper.run(self._stop_looping))
+
+    def start_heart(self) -> None:
+        """Start the heartbeats only."""
+        self.heart.beat()
+        self._start_thread("heart", lambda: self.heart.run(self._stop_beating))
+
+    def drain(self) -> None:
+        """Claim nothing any more; what has not started is handed back. Heartbeats go on."""
+        if self._stop_looping.is_set():
+            return
+        emit("daemon_stopping", f"daemon {self.heart.worker_id} drains: it claims nothing more")
+        self.heart.status = WorkerStatus.STOPPING
+        self._stop_looping.set()
+        self.looper.wake()
+        self._join("looper")
+        self.runner.drain()
+
+    def wait_idle(self, grace: timedelta) -> bool:
+        """Wait until nothing runs any more, at most so long; whether that came."""
+        return self._parts.clock.wait(self.runner.idle, grace.total_seconds())
+
+    def stop_async_jobs(self) -> None:
+        """The grace is over: cancel the async jobs, which can be; threads go on."""
+        self.runner.stop_async_jobs()
+
+    def abandon(self, patience: timedelta) -> None:
+        """Write down as LOST what still runs, for the process is about to end."""
+        self.runner.abandon()
+        self._parts.clock.wait(self.runner.idle, patience.total_seconds())
+        self._recorder.give_up.set()
+
+    def end(self) -> None:
+        """Stop every thread of ours and say that this worker has stopped; idempotent."""
+        if self._ended:
+            return
+        self._ended = True
+        self._stop_running.set()
+        self.runner.wake()
+        self._join("runner")
+        self._stop_beating.set()
+        self._join("heart")
+        self._launcher.close()
+        logging.getLogger().removeHandler(self._capture)
+        try:
+            self.heart.end(WorkerStatus.STOPPED)
+        except DatabaseError as error:
+            emit("daemon_stopped", f"stopped without saying so: {error}", level=logging.WARNING)
+            return
+        emit(
+            "daemon_stopped",
+            f"daemon {self.heart.worker_id} stopped",
+            worker_id=self.heart.worker_id,
+        )
+
+    def has_failed(self) -> bool:
+        """Whether a thread of a started daemon has ended although nobody stopped it."""
+        return any(not thread.is_alive() for thread in self._threads.values())
+
+    # Without threads
+
+    def tick(self) -> timedelta:
+        """One turn of the loop, and every job run that follows from it, in this thread."""
+        self.heart.beat()
+        while True:
+            delay = self.looper.turn()
+            if self.runner.idle.is_set():
+                return delay
+            self._step_until_idle()
+            self.looper.hurry()
+
+    def run_inline(self, claimed: Claimed) -> None:
+        """Run what was claimed to its end, in this thread."""
+        self._slots.take(claimed.started)
+        self.runner.adopt(claimed)
+        self._step_until_idle()
+
+    def _step_until_idle(self) -> None:
+        while not self.runner.idle.is_set():
+            self.runner.step()
+
+    # Within
+
+    def register_anew(self) -> None:
+        """This worker was declared dead: it goes on under a new id; old runs keep the old one."""
+        old = self.heart.worker_id
+        self.runner.ask_reruns_to_stop()
+        self.heart.register(self._parts.code.hashes)
+        emit(
+            "fenced",
+            f"worker {old} was declared dead while it was not; it goes on as "
+            f"{self.heart.worker_id}",
+            level=logging.WARNING,
+            worker_id=self.heart.worker_id,
+            was=old,
+        )
+
+    def _start_thread(self, name: str, target: Callable[[], None]) -> None:
+        thread = threading.Thread(target=target, name=f"jobsched-{name}", daemon=True)
+        self._threads[name] = thread
+        thread.start()
+
+    def _join(self, name: str) -> None:
+        thread = self._threads.get(name)
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+
+
+class _Registration:
+    """The pass that keeps this worker's registration true: fences it, and registers it anew."""
+
+    name = "registration"
+    eager = False
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+        self._asked = False
+
+    def run_once(self) -> timedelta:
+        """Without SQL unless this worker was declared dead."""
+        heart = self._daemon.heart
+        if heart.lost.is_set():
+            self._daemon.register_anew()
+        elif not heart.is_fresh() and not self._asked:
+            self._daemon.runner.ask_reruns_to_stop()
+        self._asked = not heart.is_fresh()
+        return timedelta(seconds=1)

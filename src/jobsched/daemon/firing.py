@@ -1,0 +1,144 @@
+"""The pass that fires what is due and claims what waits."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
+
+from jobsched.daemon.capture import clipped
+from jobsched.daemon.events import emit_failure
+from jobsched.daemon.heartbeat import Heart
+from jobsched.daemon.outcomes import say_firing_skipped
+from jobsched.daemon.slots import Reservation, Slots
+from jobsched.errors import DatabaseError
+from jobsched.model import Reason
+from jobsched.settings import Settings
+from jobsched.store import claim, fire, schedules
+from jobsched.store.claim import Claimed, Claimer
+from jobsched.store.database import Database, Transaction
+from jobsched.store.fire import FireOutcome
+from jobsched.store.peek import Peek, peek
+
+AT_ONCE = timedelta(0)
+_BATCH = {"sqlite": 500, "postgresql": 500, "mysql": 50, "mariadb": 50}
+"""Due schedules in one transaction; large ones deadlock on MySQL and MariaDB."""
+
+
+class FiringPass:
+    """Fires due occurrences of the app and claims firings while slots are free."""
+
+    name = "firing"
+    eager = True
+
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        app: str,
+        heart: Heart,
+        slots: Slots,
+        knows: Callable[[], frozenset[str]],
+        adopt: Callable[[Claimed], None],
+    ) -> None:
+        """`adopt` takes over what was claimed; its running job runs have their slots already."""
+        self._database = database
+        self._settings = settings
+        self._app = app
+        self._heart = heart
+        self._slots = slots
+        self._knows = knows
+        self._adopt = adopt
+        self._batch = _BATCH[database.dialect]
+
+    def run_once(self) -> timedelta:
+        """One look, and the transactions that it asks for; the delay to the next look."""
+        if not self._heart.is_fresh():
+            return self._settings.heartbeat_interval
+        retry_before = self._retry_before()
+        seen = peek(self._database, self._app, retry_before)
+        if seen.due_at is not None and seen.due_at <= seen.now:
+            if self._fire(retry_before):
+                return AT_ONCE  # a full batch: there may be more
+            seen = peek(self._database, self._app, retry_before)
+        if seen.waiting_since is not None and seen.waiting_since <= seen.now and self._slots.free:
+            self._claim()
+        return self._delay(seen)
+
+    def _delay(self, seen: Peek) -> timedelta:
+        """Until the next thing is due; what is held back now is looked at every poll interval."""
+        times = [at for at in (seen.due_at, seen.waiting_until) if at is not None]
+        poll = self._settings.poll_interval
+        if not times:
+            return poll
+        return max(AT_ONCE, min(poll, min(times) - self._database.time.now()))
+
+    def _retry_before(self) -> datetime:
+        """Schedules whose problem was found before this are tried again."""
+        return self._database.time.now() - self._settings.lock_timeout
+
+    def _fire(self, retry_before: datetime) -> bool:
+        """Fire a batch; whether it was full."""
+        with self._slots.reserve() as slots:
+            try:
+                outcome = self._database.transact(
+                    lambda tx: fire.fire(
+                        tx, self._claimer(slots), retry_before=retry_before, limit=self._batch
+                    )
+                )
+            except DatabaseError:
+                raise
+            except Exception:  # one row's own fault: the others must go on
+                self._fire_apart(retry_before, slots)
+                return False
+            self._take_over(outcome, slots)
+            return outcome.decided == self._batch
+
+    def _fire_apart(self, retry_before: datetime, slots: Reservation) -> None:
+        """Take the due rows one by one; the one that fails gets its problem."""
+        ids = self._database.query(
+            lambda tx: fire.due_ids(tx, self._app, retry_before, self._batch)
+        )
+        for schedule_id in ids:
+            try:
+                outcome = self._database.transact(partial(self._fire_one, schedule_id, slots))
+            except fire.RowsChanged:
+                continue  # another daemon was faster
+            except DatabaseError:
+                raise
+            except Exception as error:
+                self._set_problem(schedule_id, error)
+            else:
+                self._take_over(outcome, slots)
+
+    def _fire_one(self, schedule_id: str, slots: Reservation, tx: Transaction) -> FireOutcome:
+        return fire.fire_one(tx, self._claimer(slots), schedule_id)
+
+    def _set_problem(self, schedule_id: str, error: Exception) -> None:
+        problem = clipped(str(error) or repr(error))
+        self._database.transact(lambda tx: schedules.set_problem(tx, schedule_id, problem))
+        emit_failure(
+            "schedule_stopped",
+            f"schedule {schedule_id} does not fire until this is mended: {problem}",
+            error,
+            schedule_id=schedule_id,
+        )
+
+    def _claim(self) -> None:
+        with self._slots.reserve() as slots:
+            outcome = self._database.transact(lambda tx: claim.claim(tx, self._claimer(slots)))
+            for firing in outcome.too_late:
+                say_firing_skipped(firing.schedule_id or "", firing.scheduled_for, Reason.DEADLINE)
+            for claimed in outcome.claimed:
+                self._hand_over(claimed, slots)
+
+    def _claimer(self, slots: Reservation) -> Claimer:
+        return Claimer(self._heart.worker_id, self._app, self._knows(), slots.left)
+
+    def _take_over(self, outcome: FireOutcome, slots: Reservation) -> None:
+        for skipped in outcome.skipped:
+            say_firing_skipped(skipped.schedule_id or "", skipped.scheduled_for, skipped.reason)
+        for claimed in outcome.claimed:
+            self._hand_over(claimed, slots)
+
+    def _hand_over(self, claimed: Claimed, slots: Reservation) -> None:
+        slots.used += claimed.started
+        self._adopt(claimed)

@@ -1,0 +1,139 @@
+"""What the end of a call means, and the sentences that tell of it."""
+
+import asyncio
+import logging
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from jobsched.daemon.capture import clipped, described, kept_result, traced
+from jobsched.daemon.events import emit
+from jobsched.daemon.launch import Launch, Outcome
+from jobsched.errors import ParameterError
+from jobsched.model import Firing, FiringStatus, JobRunStatus, Reason
+from jobsched.store.firings import FiringEnd
+from jobsched.store.record import RunEnd
+
+_ASKED = (Reason.REQUESTED, Reason.SUPERSEDED)
+
+
+def judge(outcome: Outcome, now: datetime, took: timedelta) -> tuple[RunEnd, bool]:
+    """How the attempt ended, and whether its error is one that the job retries on.
+
+    A run that was asked to cancel is CANCELLED if it raised, or returned after it had looked at
+    `ctx.cancelled`; one that never looked and finished its work is a SUCCESS. A run past its
+    timeout is FAILED however it ended. A result that cannot be kept is said in `reason`.
+    """
+    launch, error = outcome.launch, outcome.error
+    asked = launch.signal.reason
+    end = RunEnd(
+        run_id=launch.identity.run_id,
+        firing_id=launch.identity.firing_id,
+        status=JobRunStatus.SUCCESS,
+        finished_at=now,
+        duration_ms=round(took.total_seconds() * 1000),
+    )
+    if launch.overran:
+        limit = timedelta(seconds=(launch.deadline or launch.started) - launch.started)
+        late = TimeoutError(f"past its timeout of {limit.total_seconds():g} s")
+        return _failed(end, late, error, Reason.TIMEOUT), launch.job.retries_on(late)
+    if asked == Reason.SHUTDOWN and isinstance(error, asyncio.CancelledError):
+        return replace(end, status=JobRunStatus.LOST, reason=Reason.SHUTDOWN.value), False
+    if asked in _ASKED and (error is not None or launch.signal.seen):
+        return replace(end, status=JobRunStatus.CANCELLED, reason=str(asked)), False
+    if error is None:
+        result, complaint = kept_result(outcome.result)
+        return replace(end, result=result, reason=complaint), False
+    if isinstance(error, ParameterError):
+        return _failed(end, error, error, Reason.PARAMETERS), False
+    return _failed(end, error, error, None), launch.job.retries_on(error)
+
+
+def _failed(
+    end: RunEnd, error: BaseException, raised: BaseException | None, reason: Reason | None
+) -> RunEnd:
+    return replace(
+        end,
+        status=JobRunStatus.FAILED,
+        reason=None if reason is None else reason.value,
+        error=described(error),
+        traceback=None if raised is None else traced(raised),
+    )
+
+
+def without_reason(end: RunEnd) -> RunEnd:
+    """The same end; what was said in `reason` went to the job's log."""
+    return replace(end, reason=None)
+
+
+def job_logger(job: str) -> logging.Logger:
+    """The logger behind `ctx.log`: whatever the host's level, INFO is kept for the run."""
+    logger = logging.getLogger(f"jobsched.job.{job}")
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.INFO)
+    return logger
+
+
+def named(firing: Firing) -> str:
+    """The firing as a sentence begins with it."""
+    if firing.schedule_id is not None:
+        return f"schedule {firing.schedule_id} firing {firing.id}"
+    return f"job {firing.job_name} firing {firing.id}"
+
+
+def fields(firing: Firing) -> dict[str, Any]:
+    """The facts of a firing for a structured log."""
+    return {
+        "firing_id": firing.id,
+        "schedule_id": firing.schedule_id,
+        "job": firing.job_name,
+        "trigger": firing.trigger.value,
+        "scheduled_for": firing.scheduled_for.isoformat(),
+    }
+
+
+def say_run_ended(launch: Launch, end: RunEnd, again: bool) -> None:
+    """One line for the end of a job run."""
+    job, seconds = launch.job.name, (end.duration_ms or 0) / 1000
+    failed = end.status in (JobRunStatus.FAILED, JobRunStatus.LOST)
+    why = f": {clipped(end.error).splitlines()[0]}" if end.error else ""
+    then = "; it will be tried again" if again else ""
+    emit(
+        "run_ended",
+        f"job {job} {end.status} in {seconds:.1f} s (firing {end.firing_id}){why}{then}",
+        level=logging.WARNING if failed else logging.INFO,
+        job=job,
+        run_id=end.run_id,
+        firing_id=end.firing_id,
+        status=end.status.value,
+        reason=end.reason,
+        duration_ms=end.duration_ms,
+        error=end.error,
+    )
+
+
+def say_firing_ended(end: FiringEnd, now: datetime) -> None:
+    """One line for the end of a firing."""
+    firing = end.firing
+    took = now - (firing.started_at or now)
+    failed = end.status is FiringStatus.FAILED
+    emit(
+        "firing_ended",
+        f"{named(firing)} {end.status} in {took.total_seconds():.1f} s",
+        level=logging.WARNING if failed else logging.INFO,
+        status=end.status.value,
+        reason=end.reason,
+        duration_ms=round(took.total_seconds() * 1000),
+        **fields(firing),
+    )
+
+
+def say_firing_skipped(schedule_id: str, scheduled_for: datetime, reason: str | None) -> None:
+    """One line for an occurrence that does not run."""
+    emit(
+        "firing_skipped",
+        f"schedule {schedule_id} skipped for {scheduled_for:%Y-%m-%d %H:%M:%S} UTC ({reason})",
+        schedule_id=schedule_id,
+        scheduled_for=scheduled_for.isoformat(),
+        reason=reason,
+    )

@@ -1,0 +1,399 @@
+"""The runner: walks the plans of claimed firings, and is the only one to change their state.
+
+Everything that happens to a job run reaches it as a message: it ended, it logged, it is to be
+cancelled. A step takes all messages there are, changes the executions, writes the changes in one
+transaction, and only then acts on them (a job run is RUNNING in the database before its first
+instruction). One thread steps; `tick()` steps in the caller's thread.
+"""
+
+import logging
+import random
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from jobsched.clock import Clock
+from jobsched.context import CancelSignal, JobContext
+from jobsched.daemon import outcomes
+from jobsched.daemon.capture import RunIdentity
+from jobsched.daemon.events import emit
+from jobsched.daemon.execution import Attempt, Execution
+from jobsched.daemon.launch import Launch, Launcher, Outcome
+from jobsched.daemon.recorder import GaveUp, Recorder
+from jobsched.daemon.slots import Slots
+from jobsched.model import JobRunStatus, OnLost, Reason
+from jobsched.registry import Job
+from jobsched.store import history
+from jobsched.store.claim import Claimed
+from jobsched.store.database import Database
+from jobsched.store.record import Batch, LogRecord, Recorded, RunEnd, RunNote
+
+logger = logging.getLogger("jobsched.daemon")
+FLUSH_INTERVAL_S = 0.25
+"""Log lines and progress wait this long for company, unless a job run starts or ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequest:
+    """An operator's request: of a whole firing, or of one job run of it."""
+
+    firing_id: int
+    run_id: int | None = None
+    reason: Reason = Reason.REQUESTED
+
+
+class Runner:
+    """Runs claimed firings in its slots."""
+
+    def __init__(
+        self,
+        database: Database,
+        jobs: Mapping[str, Job],
+        launcher: Launcher,
+        recorder: Recorder,
+        slots: Slots,
+        clock: Clock,
+    ) -> None:
+        """`on_slot_free` is called when there is room for another firing."""
+        self._database = database
+        self._jobs = jobs
+        self._launcher = launcher
+        self._recorder = recorder
+        self._clock = clock
+        self.slots = slots
+        self.on_slot_free: Callable[[], None] = lambda: None
+        self.may_start: Callable[[], bool] = lambda: True
+        self._executions: dict[int, Execution] = {}
+        self._launches: dict[int, Launch] = {}
+        self._inbox: deque[Any] = deque()
+        self._arrived = threading.Event()
+        self._notes: list[LogRecord | RunNote] = []
+        self._draining = False
+        self.idle = threading.Event()
+        self.idle.set()
+
+    # What others say to it, from any thread
+
+    def adopt(self, claimed: Claimed) -> None:
+        """Run a firing that was claimed; slots for its RUNNING job runs were taken before."""
+        self.idle.clear()
+        self._post(claimed)
+
+    def cancel(self, request: CancelRequest) -> None:
+        """Pass on an operator's request."""
+        self._post(request)
+
+    def drain(self) -> None:
+        """Start nothing any more; hand back what has not started."""
+        self._draining = True
+        self._arrived.set()
+
+    def wake(self) -> None:
+        """Let the loop look at once."""
+        self._arrived.set()
+
+    def abandon(self) -> None:
+        """Write down as LOST, reason shutdown, whatever still runs: the process ends now."""
+        self._post(Reason.SHUTDOWN)
+
+    def running_ids(self) -> tuple[list[int], list[int]]:
+        """The firings it has, and the job runs that execute."""
+        return list(self._executions), list(self._launches)
+
+    def _post(self, message: Any) -> None:
+        self._inbox.append(message)
+        if not isinstance(message, LogRecord | RunNote):
+            self._arrived.set()
+
+    # The loop's side
+
+    def run(self, stop: threading.Event) -> None:
+        """Step until `stop` is set and nothing is left, or the recorder gives up."""
+        while not (stop.is_set() and self.idle.is_set() and not self._inbox):
+            self._clock.wait(self._arrived, self._next_wake())
+            self._arrived.clear()
+            try:
+                self.step()
+            except GaveUp:
+                return
+            except Exception:  # a fault of ours must not silence every job of this worker
+                logger.exception("the runner failed; it goes on")
+                self._clock.wait(stop, 1.0)
+
+    def step(self) -> None:
+        """Take every message, write what follows from them, and act on it."""
+        batches: dict[str, Batch] = {}
+        now = self._database.time.now()
+        for _ in range(len(self._inbox)):
+            self._handle(self._inbox.popleft(), batches, now)
+        self._check_timeouts(batches)
+        started = self._start_ready(batches, now)
+        self._leave(batches, now)
+        self._add_notes(batches)
+        freed = False
+        for batch in batches.values():
+            if batch:
+                recorded = self._recorder.write(batch)
+                freed = freed or bool(batch.ends)
+                self._written(batch, recorded, started)
+        if not self._executions:
+            self.idle.set()
+        if freed and self.slots.free and not self._draining:
+            self.on_slot_free()
+
+    def _next_wake(self) -> float:
+        """Seconds until a retry or a timeout needs a step, or notes want to be flushed."""
+        now, instant = self._database.time.now(), self._clock.monotonic()
+        waits = [5.0, FLUSH_INTERVAL_S if self._launches else 5.0]
+        for execution in self._executions.values():
+            at = execution.next_available_at(now)
+            if at is not None:
+                waits.append((at - now).total_seconds())
+        waits.extend(
+            launch.deadline - instant
+            for launch in self._launches.values()
+            if launch.deadline is not None and not launch.overran
+        )
+        return max(0.0, min(waits))
+
+    def _handle(self, message: Any, batches: dict[str, Batch], now: datetime) -> None:
+        match message:
+            case LogRecord() | RunNote():
+                self._notes.append(message)
+            case Outcome():
+                self._ended(message, batches, now)
+            case Claimed():
+                self._adopt(message)
+            case CancelRequest():
+                self._cancel(message, batches, now)
+            case Reason():
+                self._abandon(batches, now)
+
+    def _adopt(self, claimed: Claimed) -> None:
+        execution = Execution(claimed)
+        self._executions[execution.firing_id] = execution
+        firing = claimed.firing
+        emit(
+            "firing_started",
+            f"{outcomes.named(firing)} started ({firing.trigger}, for "
+            f"{firing.scheduled_for:%Y-%m-%d %H:%M:%S} UTC)",
+            **outcomes.fields(firing),
+        )
+        for attempt in execution.running():
+            self._launch(execution, attempt)
+
+    def _start_ready(
+        self, batches: dict[str, Batch], now: datetime
+    ) -> list[tuple[Execution, Attempt]]:
+        started: list[tuple[Execution, Attempt]] = []
+        if self._draining or not self.may_start():
+            return started
+        for execution in self._executions.values():
+            for attempt in execution.startable(now):
+                if not self.slots.take(1):
+                    return started
+                execution.start(attempt, self._batch(batches, execution))
+                started.append((execution, attempt))
+        return started
+
+    def _leave(self, batches: dict[str, Batch], now: datetime) -> None:
+        for execution in list(self._executions.values()):
+            batch = self._batch(batches, execution)
+            ends = len(batch.firing_ends)
+            reason = Reason.REQUESTED if execution.cancelled else None
+            if execution.leave(now, batch, draining=self._draining, reason=reason):
+                del self._executions[execution.firing_id]
+                if len(batch.firing_ends) > ends:
+                    outcomes.say_firing_ended(batch.firing_ends[-1], now)
+
+    def _written(
+        self, batch: Batch, recorded: Recorded, started: list[tuple[Execution, Attempt]]
+    ) -> None:
+        for firing_id in recorded.fenced:
+            self._fence(firing_id)
+        for execution, attempt in started:
+            if execution.worker_id == batch.worker_id:
+                if execution.firing_id in recorded.fenced:
+                    self.slots.give(1)
+                else:
+                    self._launch(execution, attempt)
+        for execution in self._executions.values():
+            execution.written(recorded.attempt_ids)
+
+    def _fence(self, firing_id: int) -> None:
+        """The claim is lost: others go on with the firing, and nothing of ours is written."""
+        emit(
+            "fenced",
+            f"firing {firing_id} is no longer this worker's: what it did is not written",
+            level=logging.WARNING,
+            firing_id=firing_id,
+        )
+        self._executions.pop(firing_id, None)
+        for launch in self._launches.values():
+            if launch.identity.firing_id == firing_id:
+                self._ask_to_stop(launch, Reason.WORKER_LOST)
+
+    # Job runs
+
+    def _launch(self, execution: Execution, attempt: Attempt) -> None:
+        firing, run = execution.claimed.firing, attempt.run
+        run_id = attempt.run_id or 0
+        job = self._jobs[run.job_name]
+        signal = CancelSignal()
+        instant = self._clock.monotonic()
+        launch = Launch(
+            job=job,
+            context=JobContext(
+                run_id=run_id,
+                firing_id=firing.id,
+                schedule_id=firing.schedule_id,
+                job_name=job.name,
+                scheduled_for=firing.scheduled_for,
+                attempt=run.attempt,
+                trigger=firing.trigger,
+                params=run.params,
+                log=outcomes.job_logger(job.name),
+                cancelled=signal,
+                idempotency_key=f"{firing.app}:{firing.id}:{job.name}",
+                report_progress=lambda fraction, message: self._post(
+                    RunNote(run_id, firing.id, progress={"fraction": fraction, "message": message})
+                ),
+                find_result=lambda name: self._result_of(firing.id, name),
+            ),
+            signal=signal,
+            identity=RunIdentity(run_id, firing.id, self._post, self._database.time.now),
+            started=instant,
+            deadline=self._deadline(execution, job, instant),
+        )
+        self._launches[run_id] = launch
+        emit(
+            "run_started",
+            f"job {job.name} started (attempt {run.attempt}, firing {firing.id})",
+            job=job.name,
+            run_id=run_id,
+            attempt=run.attempt,
+            firing_id=firing.id,
+        )
+        self._launcher.launch(launch, self._post)
+
+    def _deadline(self, execution: Execution, job: Job, instant: float) -> float | None:
+        limits = []
+        if job.timeout is not None:
+            limits.append(instant + job.timeout.total_seconds())
+        firing = execution.claimed.firing
+        if execution.claimed.timeout is not None and firing.started_at is not None:
+            left = firing.started_at + execution.claimed.timeout - self._database.time.now()
+            limits.append(instant + max(0.0, left.total_seconds()))
+        return min(limits, default=None)
+
+    def _result_of(self, firing_id: int, job: str) -> Any:
+        return self._database.query(lambda tx: history.result(tx, firing_id, job))
+
+    def _ended(self, outcome: Outcome, batches: dict[str, Batch], now: datetime) -> None:
+        launch = outcome.launch
+        run_id = launch.identity.run_id
+        self._launches.pop(run_id, None)
+        self.slots.give(1)
+        execution = self._executions.get(launch.identity.firing_id)
+        if execution is None or execution.find(run_id) is None:
+            return  # fenced, or abandoned: the row says what others made of it
+        took = self._clock.monotonic() - launch.started
+        end, retryable = outcomes.judge(outcome, now, timedelta(seconds=took))
+        if end.status is JobRunStatus.SUCCESS and end.reason is not None:
+            self._say(launch, end.reason)
+            end = outcomes.without_reason(end)
+        batch = self._batch(batches, execution)
+        again = execution.end(end, batch, now=now, retryable=retryable, share=random.random())
+        outcomes.say_run_ended(launch, end, again)
+
+    def _say(self, launch: Launch, message: str) -> None:
+        identity = launch.identity
+        self._notes.append(
+            LogRecord(identity.run_id, identity.firing_id, "WARNING", message, identity.now())
+        )
+
+    def _check_timeouts(self, batches: dict[str, Batch]) -> None:
+        instant = self._clock.monotonic()
+        for launch in self._launches.values():
+            if launch.deadline is not None and instant >= launch.deadline and not launch.overran:
+                launch.overran = True
+                self._ask_to_stop(launch, Reason.TIMEOUT)
+
+    def _cancel(self, request: CancelRequest, batches: dict[str, Batch], now: datetime) -> None:
+        execution = self._executions.get(request.firing_id)
+        if execution is None or (request.run_id is None and execution.cancelled):
+            return
+        batch = self._batch(batches, execution)
+        if request.run_id is None:
+            running = execution.cancel(request.reason, now, batch)
+        elif execution.find(request.run_id) is None:
+            return
+        else:
+            attempt = execution.cancel_job(request.run_id, now, batch)
+            running = [attempt] if attempt is not None else []
+        for attempt in running:
+            launch = self._launches.get(attempt.run_id or 0)
+            if launch is not None and not launch.signal.is_set_quietly():
+                self._ask_to_stop(launch, request.reason)
+
+    def _ask_to_stop(self, launch: Launch, reason: Reason) -> None:
+        launch.signal.set(reason)
+        if launch.stop is not None:
+            launch.stop()
+        elif reason in (Reason.TIMEOUT, Reason.REQUESTED, Reason.SUPERSEDED):
+            # A thread can only be asked: until it ends it is shown as running, and why.
+            identity = launch.identity
+            self._notes.append(RunNote(identity.run_id, identity.firing_id, reason=str(reason)))
+
+    def ask_reruns_to_stop(self) -> None:
+        """Self-fencing: what may run again elsewhere is asked to stop; the rest goes on."""
+        for launch in list(self._launches.values()):
+            if launch.job.on_lost is OnLost.RERUN:
+                self._ask_to_stop(launch, Reason.WORKER_LOST)
+
+    def stop_async_jobs(self) -> None:
+        """The grace is over: cancel what can be cancelled."""
+        for launch in list(self._launches.values()):
+            launch.signal.set(Reason.SHUTDOWN)
+            if launch.stop is not None:
+                launch.stop()
+
+    def _abandon(self, batches: dict[str, Batch], now: datetime) -> None:
+        for execution in self._executions.values():
+            batch = self._batch(batches, execution)
+            for attempt in execution.running():
+                end = RunEnd(
+                    run_id=attempt.run_id or 0,
+                    firing_id=execution.firing_id,
+                    status=JobRunStatus.LOST,
+                    reason=Reason.SHUTDOWN.value,
+                    finished_at=now,
+                )
+                execution.end(end, batch, now=now, retryable=False, share=0.0)
+
+    # Batches
+
+    def _batch(self, batches: dict[str, Batch], execution: Execution) -> Batch:
+        """The batch of the registration that claimed the firing."""
+        return batches.setdefault(execution.worker_id, Batch(execution.worker_id))
+
+    def _add_notes(self, batches: dict[str, Batch]) -> None:
+        """Log lines and progress go with the rest, in the order in which they came."""
+        notes, self._notes = self._notes, []
+        owners = {
+            end.firing.id: batch for batch in batches.values() for end in batch.firing_ends
+        } | {one.firing.id: batch for batch in batches.values() for one in batch.hand_backs}
+        for note in notes:
+            execution = self._executions.get(note.firing_id)
+            batch = owners.get(note.firing_id)
+            if execution is not None:
+                batch = self._batch(batches, execution)
+            if batch is None:
+                continue  # fenced
+            if isinstance(note, LogRecord):
+                batch.logs.append(note)
+            else:
+                batch.notes.append(note)

@@ -1,0 +1,604 @@
+"""The face: declarations, store and daemon as one object that a host makes and keeps."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from importlib.metadata import PackageNotFoundError, version
+from itertools import islice
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import sqlalchemy as sa
+
+from jobsched.clock import Clock, SystemClock
+from jobsched.daemon import stopping
+from jobsched.daemon.daemon import Daemon, Parts
+from jobsched.daemon.events import emit
+from jobsched.daemon.exec import execute_here
+from jobsched.daemon.launch import Around
+from jobsched.declarations import Schedule
+from jobsched.durations import Duration, parse_duration
+from jobsched.errors import ConfigurationError, DeclarationError
+from jobsched.executors import ThreadExecutor
+from jobsched.json_values import parse_params
+from jobsched.locks import DatabaseLock, LockBackend
+from jobsched.model import (
+    Firing,
+    FiringStatus,
+    Health,
+    JobState,
+    LogLine,
+    ScheduleState,
+    Status,
+    SyncReport,
+    Worker,
+)
+from jobsched.occurrences import upcoming
+from jobsched.planning.check import problems
+from jobsched.planning.health import assess
+from jobsched.registry import Job, Registry, default_registry
+from jobsched.settings import Settings
+from jobsched.store import (
+    definitions,
+    history,
+    overview,
+    request,
+    schedules,
+    schema,
+    steer,
+    switch,
+    sync,
+    workers,
+)
+from jobsched.store.database import Database, Transaction
+from jobsched.store.request import Request
+
+T = TypeVar("T")
+_SYNC_TRIES = 3
+
+
+class Scheduler:
+    """The schedules of one app, on one database.
+
+    Making it opens no connection and starts no thread. Operators' verbs (`trigger`, `enable`, …)
+    work in any process that has the database; `start()` or `run_forever()` makes this one a
+    daemon. Every method may be called from any thread. They raise DatabaseError when the database
+    does not answer, and SchemaError while its tables are missing or of another major version.
+    """
+
+    def __init__(
+        self,
+        engine: sa.Engine | sa.URL | str | None = None,
+        *,
+        schedules: Sequence[Schedule] = (),
+        registry: Registry | None = None,
+        settings: Settings | None = None,
+        lock: LockBackend | None = None,
+        executor: Executor | Mapping[str, Executor] | None = None,
+        around: Around | None = None,
+        clock: Clock | None = None,
+        app: str = "default",
+    ) -> None:
+        """`engine` is an Engine, a URL, or None for the settings' URL; ours is a sibling of it.
+
+        `registry` holds the jobs (default: those of `@job`). `executor` runs sync jobs: one for
+        all, or several by the names that jobs give as `executor=`, with "default" for the rest.
+        `around` makes a context manager that is entered around every job run (`app.app_context`);
+        it may take the `JobContext`. Several apps share a database under different `app` names.
+
+        Raises ConfigurationError for an engine, setting, lock or executor that cannot be used,
+        and DeclarationError for two schedules of one id.
+        """
+        self.settings = settings or Settings()
+        self.app = _checked_app(app)
+        self.registry = registry if registry is not None else default_registry
+        self.schedules = tuple(schedules)
+        self._clock = clock or SystemClock()
+        self.database = Database(
+            engine if engine is not None else self.settings.database_url,
+            prefix=self.settings.table_prefix,
+            clock=self._clock,
+        )
+        self.lock = lock or DatabaseLock()
+        self._executors = executor
+        self._own_executor: ThreadExecutor | None = None
+        self._around = around
+        self._daemon: Daemon | None = None
+        self._daemon_pid = 0
+        self._inline: Daemon | None = None
+        _refuse_duplicates(self.schedules)
+
+    def __repr__(self) -> str:
+        url = self.database.engine.url.render_as_string(hide_password=True)
+        return f"<Scheduler app={self.app!r} database={url!r} schedules={len(self.schedules)}>"
+
+    # Life
+
+    @property
+    def running(self) -> bool:
+        """Whether this process runs the daemon of this scheduler."""
+        return self._live_daemon() is not None
+
+    def run_forever(self, *, install_signals: bool = True) -> bool:
+        """Run the daemon until SIGTERM or SIGINT; whether every job run has ended by itself.
+
+        The first signal drains within `JOBSCHED_SHUTDOWN_GRACE`, a second one stops at once. What
+        still runs then is written down as LOST, reason shutdown, and False is returned; Python
+        itself waits for threads that are left when the interpreter exits. With
+        `JOBSCHED_ENABLED=false` it returns True at once.
+        """
+        self.start()
+        daemon = self._live_daemon()
+        if daemon is None:
+            return True
+        stop = stopping.StopRequest()
+        if install_signals:
+            with stopping.signals(stop):
+                return self._run_until_asked(daemon, stop)
+        return self._run_until_asked(daemon, stop)
+
+    def start(self) -> None:
+        """Start the daemon in background threads of this process; nothing when it runs already.
+
+        Creates or upgrades the tables (unless `JOBSCHED_AUTO_MIGRATE=false`), registers this
+        process and mirrors the declarations. With `JOBSCHED_ENABLED=false` it only says so.
+        Raises DeclarationError, ConfigurationError, SchemaError or DatabaseError.
+        """
+        if self.running:
+            return
+        if not self.settings.enabled:
+            emit("daemon_disabled", "JOBSCHED_ENABLED is false: no daemon is started")
+            return
+        daemon = self._registered(inline=False)
+        daemon.start()
+        self._daemon, self._daemon_pid = daemon, os.getpid()
+
+    def stop(self, grace: Duration | None = None) -> bool:
+        """Drain and stop the daemon; True when everything it ran has ended.
+
+        Nothing new is claimed, what has not started is handed back, and running jobs get `grace`
+        seconds (default `JOBSCHED_SHUTDOWN_GRACE`). When the grace is over async jobs are
+        cancelled. While a job's thread still runs the answer is False: heartbeats go on, so that
+        nobody runs the job a second time, and `stop()` may be called again.
+        """
+        daemon = self._live_daemon()
+        if daemon is None:
+            return True
+        if not stopping.drain(daemon, self._grace(grace), self._clock, None):
+            return False
+        self._end(daemon)
+        return True
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @asynccontextmanager
+    async def lifespan(self, app: object = None) -> AsyncIterator[None]:
+        """For ASGI apps: `FastAPI(lifespan=scheduler.lifespan)` starts and stops the daemon."""
+        await asyncio.to_thread(self.start)
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(self.stop)
+
+    def tick(self) -> timedelta:
+        """One pass without threads, for tests: fire what is due and run it to its end here.
+
+        How long until the next pass has something to do, at most the poll interval. With a
+        `FakeClock` the test says what time it is. Raises ConfigurationError while `start()` runs.
+        """
+        if self.running:
+            raise ConfigurationError("tick() is for a scheduler that is not started: stop it first")
+        if self._inline is None:
+            self._inline = self._registered(inline=True)
+        return self._inline.tick()
+
+    def exec(
+        self,
+        job: str | Callable[..., Any],
+        *,
+        params: Mapping[str, Any] | None = None,
+        by: str | None = None,
+    ) -> Firing:
+        """Run one registered job here and now, with history and logs; its firing, ended.
+
+        Raises NotFoundError for an unknown job and ParameterError for params that do not fit.
+        """
+        self.migrate_if_allowed()
+        found = self.registry.get(_job_name(job))
+        wanted = parse_params(params or {})
+        request.refuse_unfit(wanted, [found.definition], f"job {found.name!r}")
+        found.check(wanted)
+        firing_id = execute_here(self._parts(), found, wanted, by)
+        return self.firing(firing_id)
+
+    def migrate(self) -> list[str]:
+        """Create or upgrade the tables; what was applied, oldest first."""
+        self.database.refuse_old_server()
+        return schema.migrate(self.database)
+
+    def migrate_if_allowed(self) -> None:
+        """Bring the tables up to date, or raise SchemaError that says how to."""
+        self.database.refuse_old_server()
+        schema.ensure(self.database, auto_migrate=self.settings.auto_migrate)
+
+    def check(self) -> list[str]:
+        """Everything that is wrong with the declarations, as sentences; needs no database."""
+        jobs = {}
+        wrong = []
+        for one in self.registry:
+            try:
+                jobs[one.name] = one.definition
+            except DeclarationError as error:
+                wrong.append(str(error))
+        return wrong + problems([one.declaration for one in self.schedules], jobs)
+
+    # Operators' verbs
+
+    def sync(self) -> SyncReport:
+        """Mirror the declarations in the database; what operators set is kept.
+
+        New schedules are disabled unless declared `enabled=True`. Raises DeclarationError with
+        everything that is wrong, or when another app owns a schedule's id.
+        """
+        self._refuse_problems()
+        self.migrate_if_allowed()
+        return self._sync(None)
+
+    def enable(self, id: str, *, by: str | None = None, reason: str | None = None) -> ScheduleState:
+        """Let a schedule fire, from its next occurrence on; nothing is made up for.
+
+        Raises NotFoundError, and ConflictError for a schedule that has left the code.
+        """
+        return self._change(lambda tx: switch.enable(tx, self.app, id, by=by, reason=reason))
+
+    def disable(
+        self, id: str, *, by: str | None = None, reason: str | None = None
+    ) -> ScheduleState:
+        """Let a schedule fire no more, whatever is deployed, until it is enabled again.
+
+        What runs goes on. Raises NotFoundError and ConflictError as `enable` does.
+        """
+        return self._change(lambda tx: switch.disable(tx, self.app, id, by=by, reason=reason))
+
+    def trigger(
+        self,
+        id: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        key: str | None = None,
+        by: str | None = None,
+    ) -> Firing:
+        """Fire a schedule now, also a disabled one; the new firing, which a daemon will claim.
+
+        It waits while the schedule's overlap policy forbids it. The same `key` gives the same
+        firing. Raises NotFoundError, ParameterError, and ConflictError when a manual firing waits
+        already or the schedule has left the code.
+        """
+        wanted = Request(parse_params(params or {}), _checked_key(key), by)
+        return self._change(lambda tx: request.trigger(tx, self.app, id, wanted))
+
+    def enqueue(
+        self,
+        job: str | Callable[..., Any],
+        *,
+        params: Mapping[str, Any] | None = None,
+        run_at: datetime | None = None,
+        key: str | None = None,
+        session: Any = None,
+        by: str | None = None,
+    ) -> Firing:
+        """Ask for one run of a single job, at `run_at` (aware) or at once; its firing.
+
+        With `session`, an SQLAlchemy Session or Connection of the host's on the same database, it
+        is written in the host's transaction: a rollback takes it back. The same `key` gives the
+        same firing. Raises NotFoundError, ParameterError, ValueError for a naive `run_at`.
+        """
+        name = _job_name(job)
+        wanted = Request(parse_params(params or {}), _checked_key(key), by)
+        if run_at is not None and run_at.tzinfo is None:
+            raise DeclarationError(
+                f"job {name!r}: run_at={run_at!r} is naive; write "
+                "datetime(…, tzinfo=ZoneInfo('Europe/Oslo'))"
+            )
+        if name in self.registry.jobs:
+            self.registry.get(name).check(wanted.params)
+        if session is None:
+            return self._change(lambda tx: request.enqueue(tx, self.app, name, wanted, run_at))
+        connection = session if isinstance(session, sa.Connection) else session.connection()
+        tx = Transaction(connection, self.database.tables, self.database.measure(connection))
+        return request.enqueue(tx, self.app, name, wanted, run_at)
+
+    def cancel(
+        self,
+        firing_id: int,
+        *,
+        job: str | None = None,
+        reason: str | None = None,
+        by: str | None = None,
+    ) -> Firing:
+        """Cancel a firing, or one of its jobs: at once what waits; what runs is asked to stop.
+
+        Raises NotFoundError, and ConflictError for what has ended.
+        """
+        return self._change(
+            lambda tx: steer.cancel(tx, self.app, firing_id, job=job, by=by, reason=reason)
+        )
+
+    def retry(self, firing_id: int, *, by: str | None = None) -> Firing:
+        """Reopen a FAILED or CANCELLED firing: new attempts of all its jobs that did not succeed.
+
+        Raises NotFoundError, and ConflictError for a firing that is live or succeeded.
+        """
+        return self._change(lambda tx: steer.retry(tx, self.app, firing_id, by=by))
+
+    # Reading
+
+    def history(
+        self,
+        id: str | None = None,
+        *,
+        limit: int = 20,
+        before: int | None = None,
+        status: FiringStatus | None = None,
+    ) -> list[Firing]:
+        """Firings with their job runs, newest first, of one schedule or of all.
+
+        `before` is a firing id: the page goes on with older ones. Raises NotFoundError for an
+        unknown schedule.
+        """
+
+        def read(tx: Transaction) -> list[Firing]:
+            if id is not None:
+                schedules.state(tx, self.app, id)
+            return history.listed(
+                tx, self.app, schedule_id=id, status=status, before=before, limit=limit
+            )
+
+        return self._read(read)
+
+    def firing(self, firing_id: int) -> Firing:
+        """One firing with its job runs; raises NotFoundError."""
+        return self._read(lambda tx: history.firing(tx, self.app, firing_id))
+
+    def logs(
+        self,
+        *,
+        firing_id: int | None = None,
+        run_id: int | None = None,
+        schedule_id: str | None = None,
+        after: int = 0,
+        limit: int = 1000,
+    ) -> list[LogLine]:
+        """Log lines in order: of a job run, of a firing, or of a schedule's latest firing.
+
+        `after` is the id of the last line that is known already. Raises NotFoundError.
+        """
+
+        def read(tx: Transaction) -> list[LogLine]:
+            if run_id is not None:
+                return history.logs(tx, [run_id], after=after, limit=limit)
+            wanted = firing_id
+            if wanted is None and schedule_id is not None:
+                schedules.state(tx, self.app, schedule_id)
+                wanted = history.latest_firing_id(tx, self.app, schedule_id)
+            if wanted is None:
+                return []
+            found = history.firing(tx, self.app, wanted)
+            return history.logs(tx, [run.id for run in found.runs], after=after, limit=limit)
+
+        return self._read(read)
+
+    def list_schedules(self, *, retired: bool = False) -> list[ScheduleState]:
+        """The app's schedules with their state, by id; on request those that left the code too."""
+        return self._read(lambda tx: schedules.states(tx, self.app, retired=retired))
+
+    def list_jobs(self, *, retired: bool = False) -> list[JobState]:
+        """The app's mirrored jobs in the order of their declaration."""
+        found = self._read(lambda tx: definitions.states(tx, self.app))
+        return [one for one in found.values() if retired or one.retired_at is None]
+
+    def list_workers(self, *, ended: bool = False) -> list[Worker]:
+        """The app's registered processes, oldest first; on request those that ended too."""
+        return self._read(lambda tx: workers.listed(tx, self.app, ended=ended))
+
+    def status(self) -> Status:
+        """Who is alive, what is due, what runs, and what is wrong."""
+        schema.ensure(self.database, auto_migrate=False)
+        facts, live = overview.facts(
+            self.database, self.app, stop_grace=self.settings.shutdown_grace
+        )
+        counts = {status: sum(one.status is status for one in live) for status in FiringStatus}
+        return Status(
+            app=self.app,
+            now=facts.now,
+            health=assess(facts),
+            workers=tuple(facts.workers),
+            schedules=tuple(facts.schedules),
+            queued=counts[FiringStatus.QUEUED],
+            running=counts[FiringStatus.RUNNING],
+            waiting=counts[FiringStatus.WAITING],
+        )
+
+    def health(self, *, max_age: Duration | None = None) -> Health:
+        """Whether the daemons do their work, with what to do if not.
+
+        `max_age` (seconds) is how old the youngest heartbeat may be; by default half of the lock
+        timeout is a warning and all of it critical.
+        """
+        schema.ensure(self.database, auto_migrate=False)
+        facts, _ = overview.facts(
+            self.database,
+            self.app,
+            stop_grace=self.settings.shutdown_grace,
+            max_age=None if max_age is None else parse_duration(max_age),
+        )
+        return assess(facts)
+
+    def next_runs(self, id: str, n: int = 5) -> list[datetime]:
+        """The next `n` occurrences of a mirrored schedule, by the database's clock; aware, UTC.
+
+        Whether it is enabled is not asked. Raises NotFoundError.
+        """
+        state = self._read(lambda tx: schedules.state(tx, self.app, id))
+        last, now = state.last_scheduled_for, self.database.time.now()
+        return list(islice(upcoming(state.declaration.timing, max(now, last or now)), n))
+
+    # Within
+
+    def _read(self, work: Callable[[Transaction], T]) -> T:
+        schema.ensure(self.database, auto_migrate=False)
+        return self.database.query(work)
+
+    def _change(self, work: Callable[[Transaction], T]) -> T:
+        """Run an operator's verb, and let a daemon in this process see at once what it did."""
+        schema.ensure(self.database, auto_migrate=False)
+        for attempt in range(_SYNC_TRIES):
+            try:
+                result = self.database.transact(work)
+                break
+            except sa.exc.IntegrityError:  # the same key at the same time: now it can be seen
+                if attempt == _SYNC_TRIES - 1:
+                    raise
+        daemon = self._live_daemon()
+        if daemon is not None:
+            daemon.looper.wake()
+        return result
+
+    def _registered(self, *, inline: bool) -> Daemon:
+        self._refuse_problems()
+        self.migrate_if_allowed()
+        daemon = Daemon(self._parts(), inline=inline)
+        daemon.register()
+        try:
+            report = self._sync(daemon.heart.worker_id)
+        except BaseException:
+            daemon.end()
+            raise
+        emit(
+            "synced",
+            f"{len(self.schedules)} schedules and {len(self.registry)} jobs are declared: "
+            f"{len(report.added)} new, {len(report.changed)} changed, "
+            f"{len(report.retired)} retired",
+            added=list(report.added),
+            changed=list(report.changed),
+            retired=list(report.retired),
+        )
+        return daemon
+
+    def _sync(self, declared_by: str | None) -> SyncReport:
+        code = self._parts().code
+        return self._change(lambda tx: sync.sync(tx, code, declared_by=declared_by))
+
+    def _refuse_problems(self) -> None:
+        found = self.check()
+        if found:
+            raise DeclarationError("\n".join(found))
+
+    def _parts(self) -> Parts:
+        jobs = dict(self.registry.jobs)
+        return Parts(
+            database=self.database,
+            settings=self.settings,
+            code=sync.declared(
+                self.app,
+                self.settings.environment,
+                [one.declaration for one in self.schedules],
+                {name: one.definition for name, one in jobs.items()},
+            ),
+            jobs=jobs,
+            executors=self._executor_map(jobs),
+            around=self._around,
+            clock=self._clock,
+            version=_version(),
+        )
+
+    def _executor_map(self, jobs: Mapping[str, Job]) -> dict[str, Executor]:
+        given = self._executors
+        named = dict(given) if isinstance(given, Mapping) else {}
+        if given is not None and not isinstance(given, Mapping):
+            named["default"] = given
+        for one in jobs.values():
+            if one.executor is not None and one.executor not in named:
+                raise ConfigurationError(
+                    f"job {one.name!r} ({one.place}) wants executor {one.executor!r}; give it as "
+                    f"Scheduler(executor={{{one.executor!r}: …}})"
+                )
+        if "default" not in named:
+            if self._own_executor is None:
+                self._own_executor = ThreadExecutor(self.settings.max_workers)
+            named["default"] = self._own_executor
+        return named
+
+    def _live_daemon(self) -> Daemon | None:
+        """The daemon of this process; after a fork the parent's is not ours."""
+        return self._daemon if self._daemon_pid == os.getpid() else None
+
+    def _grace(self, grace: Duration | None) -> timedelta:
+        return self.settings.shutdown_grace if grace is None else parse_duration(grace, zero=True)
+
+    def _run_until_asked(self, daemon: Daemon, stop: stopping.StopRequest) -> bool:
+        stopping.wait_for_request(daemon, stop, self._clock)
+        drained = stopping.drain(daemon, self._grace(None), self._clock, stop)
+        if not drained:
+            daemon.abandon(stopping.LAST_WORDS)
+        self._end(daemon)
+        return drained
+
+    def _end(self, daemon: Daemon) -> None:
+        daemon.end()
+        self._daemon = None
+        if self._own_executor is not None:
+            self._own_executor.shutdown(wait=False, cancel_futures=True)
+            self._own_executor = None
+
+
+def _version() -> str:
+    try:
+        return version("jobsched")
+    except PackageNotFoundError:  # run from a source tree that is not installed
+        return "unknown"
+
+
+def _checked_app(app: str) -> str:
+    if not 0 < len(app) <= 50:
+        raise ConfigurationError(f"app={app!r}: must be a name of 1 to 50 characters")
+    return app
+
+
+def _checked_key(key: str | None) -> str | None:
+    if key is not None and not 0 < len(key) <= 90:
+        raise DeclarationError(f"key={key!r}: must be text of 1 to 90 characters")
+    return key
+
+
+def _job_name(job: str | Callable[..., Any]) -> str:
+    if isinstance(job, str):
+        return job
+    name = getattr(job, "name", None)
+    if isinstance(name, str):
+        return name
+    raise DeclarationError(f"{job!r} is neither a job's name nor a function decorated with @job")
+
+
+def _refuse_duplicates(declared: Sequence[Schedule]) -> None:
+    seen: set[str] = set()
+    for one in declared:
+        if one.id in seen:
+            raise DeclarationError(
+                f"schedule {one.id!r} is declared twice in Scheduler(schedules=...); give one of "
+                "them another id"
+            )
+        seen.add(one.id)
