@@ -4,15 +4,18 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from jobsched.errors import ParameterError
+
 
 def parse_params(value: object) -> dict[str, Any]:
     """A firing's parameters: a mapping of names to JSON values, copied.
 
-    Tuples become lists. Raises ValueError that says which value is none, and what to write.
+    Tuples become lists. Raises ParameterError, a ValueError, that says which value is not one, and
+    what to write.
     """
     if not isinstance(value, Mapping):
-        raise ValueError("must be a mapping of parameters' names to values, as {'day': 1}")
-    copied: dict[str, Any] = _parse(value, "")
+        raise ParameterError("params must be a mapping of names to values, as {'day': 1}")
+    copied: dict[str, Any] = _parse(value, "params")
     return copied
 
 
@@ -25,7 +28,7 @@ def _parse(value: object, path: str) -> Any:
         case float():
             if math.isfinite(value):
                 return value
-            raise ValueError(f"{path} is {value!r}, and JSON has no such number")
+            raise ParameterError(f"{path} is {value!r}, and JSON has no such number")
         case Mapping():
             return {
                 _parse_key(key, path): _parse(one, f"{path}[{key!r}]") for key, one in value.items()
@@ -33,17 +36,19 @@ def _parse(value: object, path: str) -> Any:
         case list() | tuple():
             return [_parse(one, f"{path}[{number}]") for number, one in enumerate(value)]
     hint = "its isoformat()" if hasattr(value, "isoformat") else "text, numbers, lists or dicts"
-    raise ValueError(f"{path} is a {type(value).__name__}, which JSON cannot say; write {hint}")
+    raise ParameterError(f"{path} is a {type(value).__name__}, which JSON cannot say; write {hint}")
 
 
 def _parse_key(key: object, path: str) -> str:
     if not isinstance(key, str):
-        raise ValueError(f"the key {key!r}{f' of {path}' if path else ''} must be a text")
+        raise ParameterError(f"the key {key!r} of {path} must be a text")
     return _parse_text(key, f"the key {key!r}")
 
 
 def _parse_text(text: str, path: str) -> str:
     # PostgreSQL's JSONB refuses both, wherever they come from.
     if "\x00" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
-        raise ValueError(f"{path} holds a NUL or half a surrogate pair, which no database keeps")
+        raise ParameterError(
+            f"{path} holds a NUL or half a surrogate pair, which no database keeps"
+        )
     return str(text)

@@ -64,9 +64,14 @@ class Parameters:
             ) from error
 
     def arguments(self, params: Mapping[str, Any], ctx: JobContext) -> dict[str, Any]:
-        """Keyword arguments for the function: of `params` only what it declares, and the context.
+        """Keyword arguments for the function: what `check` gives, and the context."""
+        arguments = self.check(params)
+        return arguments if self.context is None else {self.context: ctx, **arguments}
 
-        Raises ParameterError for a missing or invalid value.
+    def check(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Of `params` what the function declares, each value of its type; defaults for the rest.
+
+        Raises ParameterError for a missing or an invalid value.
         """
         given = {name: value for name, value in params.items() if name in self._own}
         try:
@@ -74,7 +79,7 @@ class Parameters:
         except ValidationError as error:
             said = "; ".join(_said(one) for one in error.errors(include_url=False))
             raise ParameterError(f"{self._label}: {said}") from error
-        return arguments if self.context is None else {self.context: ctx, **arguments}
+        return arguments
 
     @cached_property
     def _context_and_types(self) -> tuple[str | None, dict[str, Any]]:

@@ -120,6 +120,10 @@ class Job(Generic[P, R]):
         """
         return self._parameters.arguments(params, ctx)
 
+    def check(self, params: Mapping[str, Any]) -> None:
+        """Raise ParameterError if `arguments` would refuse these `params`."""
+        self._parameters.check(params)
+
     def retries_on(self, error: BaseException) -> bool:
         """Whether `error` is worth another attempt; `no_retry_on` has the last word."""
         return isinstance(error, self.retry_on) and not isinstance(error, self.no_retry_on)
