@@ -304,6 +304,7 @@ def test_in_memory_by_url_all_threads_share_one_database(url: str) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(add, range(200)))
     assert ask(database, "SELECT count(*) FROM numbers") == 200
+    database.engine.dispose()
 
 
 def test_a_host_in_memory_shares_its_own_engine() -> None:
