@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from jobsched.errors import JobschedError
-from jobsched.names import did_you_mean
+from jobsched.values import did_you_mean
 
 if TYPE_CHECKING:
     from jobsched.scheduler import Scheduler
@@ -25,6 +25,12 @@ HOW_TO_NAME = (
 )
 _PACKAGE = str(Path(__file__).resolve().parents[1]) + os.sep
 _NOT_THE_USERS = ("<frozen ", f"{os.sep}importlib{os.sep}", f"{os.sep}pydantic{os.sep}", _PACKAGE)
+
+
+class NoSuchApp(click.ClickException):
+    """No APP, or one that leads to no Scheduler: wrong usage, which a restart does not mend."""
+
+    exit_code = 2
 
 
 class AppFailed(click.ClickException):
@@ -43,7 +49,7 @@ def find(named: str | None) -> str | None:
 def load(reference: str) -> "Scheduler":
     """Import `module:attribute` and return its Scheduler.
 
-    The attribute may also be a function without arguments that returns one. Raises UsageError for
+    The attribute may also be a function without arguments that returns one. Raises NoSuchApp for
     a reference that leads nowhere, and AppFailed when the user's code raises.
     """
     module_name, attribute = _split(reference)
@@ -51,7 +57,7 @@ def load(reference: str) -> "Scheduler":
         sys.path.insert(0, here)
     module = _import(reference, module_name)
     if not attribute:
-        raise click.UsageError(
+        raise NoSuchApp(
             f"APP {reference!r} names no attribute of {module_name!r}; {_schedulers_in(module)}"
         )
     return _as_scheduler(reference, _attribute(reference, module, attribute))
@@ -62,12 +68,12 @@ def _split(reference: str) -> tuple[str, str]:
     path = module.removesuffix(".py")
     if path != module or "/" in module:
         dotted = path.strip("./").replace("/", ".")
-        raise click.UsageError(
+        raise NoSuchApp(
             f"APP {reference!r} is a file; write the module, as in "
             f"{dotted}:{attribute or 'scheduler'}"
         )
     if not all(part.isidentifier() for part in module.split(".")):
-        raise click.UsageError(f"APP {reference!r} is not MODULE:ATTRIBUTE; {HOW_TO_NAME}")
+        raise NoSuchApp(f"APP {reference!r} is not MODULE:ATTRIBUTE; {HOW_TO_NAME}")
     return module, attribute
 
 
@@ -78,13 +84,13 @@ def _from_pyproject(folder: Path) -> str | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise click.UsageError(f"{path} cannot be read: {error}") from error
+        raise NoSuchApp(f"{path} cannot be read: {error}") from error
     table = document.get("tool", {}).get("jobsched", {})
     app = table.get("app") if isinstance(table, dict) else None
     if app is None:
         return None
     if not isinstance(app, str):
-        raise click.UsageError(
+        raise NoSuchApp(
             f"{path}: [tool.jobsched] app must be a string, such as "
             f'"myapp.jobs:scheduler", not {app!r}'
         )
@@ -97,7 +103,7 @@ def _import(reference: str, name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise AppFailed(users_traceback(error)) from error
-        raise click.UsageError(_no_module(reference, error.name)) from error
+        raise NoSuchApp(_no_module(reference, error.name)) from error
     except Exception as error:
         raise AppFailed(users_traceback(error)) from error
 
@@ -120,7 +126,7 @@ def _attribute(reference: str, module: ModuleType, path: str) -> Any:
         except AttributeError as error:
             names = [known for known in vars(module) if not known.startswith("_")]
             guess = did_you_mean(name, names) or f"; {_schedulers_in(module)}"
-            raise click.UsageError(
+            raise NoSuchApp(
                 f"APP {reference!r}: module {module.__name__!r} has no {path!r}{guess}"
             ) from error
     return found
@@ -140,7 +146,7 @@ def _as_scheduler(reference: str, found: Any) -> "Scheduler":
         if isinstance(made, Scheduler):
             return made
         what = f"is a function that returned {_a(type(made).__name__)}"
-    raise click.UsageError(
+    raise NoSuchApp(
         f"APP {reference!r} {what}; it must be a Scheduler, or a function without arguments that "
         "returns one"
     )

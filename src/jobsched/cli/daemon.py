@@ -1,13 +1,17 @@
 """The commands that run jobs in this process: `run` and `exec`."""
 
 import logging
-from typing import TYPE_CHECKING, Any
+import os
+import sys
+from dataclasses import asdict
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from jobsched.cli import documents, events, options, phrases, tables
-from jobsched.cli.target import Target, suggesting
-from jobsched.model import FiringStatus, ScheduleState
+from jobsched.cli.target import Target
+from jobsched.model import FiringStatus, ScheduleState, SyncReport
 
 if TYPE_CHECKING:
     from jobsched.scheduler import Scheduler
@@ -51,13 +55,13 @@ def run(context: click.Context, app: str | None, log_format: str | None, log_lev
         click.echo("The daemon is switched off (JOBSCHED_ENABLED=false): nothing runs here.")
         return
     events.show_events(log_level, log_format)
-    scheduler.sync()
+    report = scheduler.sync()
     if log_format == "json":
-        _log_schedules(scheduler)
+        _log_schedules(scheduler, report)
     else:
         _show_schedules(scheduler, target)
-    drained = scheduler.run_forever()
-    context.exit(0 if drained else 1)
+    if not scheduler.run_forever():
+        _leave_threads_behind()
 
 
 @click.command(
@@ -69,9 +73,12 @@ def run(context: click.Context, app: str | None, log_format: str | None, log_lev
 )
 @click.argument("job")
 @options.params
+@options.by
 @options.as_json
 @click.pass_context
-def exec_(context: click.Context, job: str, params: dict[str, Any] | None, as_json: bool) -> None:
+def exec_(
+    context: click.Context, job: str, params: dict[str, Any] | None, by: str, as_json: bool
+) -> None:
     """Run one job here and now.
 
     Its history and logs are kept as those of any other firing. Needs the app (--app, JOBSCHED_APP
@@ -81,10 +88,10 @@ def exec_(context: click.Context, job: str, params: dict[str, Any] | None, as_js
     scheduler = context.obj.declared()
     handler = None if as_json else events.show_job_logs()
     try:
-        with suggesting(job, lambda: list(scheduler.registry.jobs)):
-            firing = scheduler.exec(job, params=params)
+        firing = scheduler.exec(job, params=params, by=by)
     finally:
-        logging.getLogger().removeHandler(handler) if handler else None
+        if handler is not None:
+            logging.getLogger().removeHandler(handler)
     if as_json:
         documents.show(documents.firing(firing))
     else:
@@ -119,7 +126,7 @@ def _show_schedules(scheduler: "Scheduler", target: Target) -> None:
         click.echo(f"Disabled until you enable them: {target.command('enable', *disabled)}")
 
 
-def _next(state: ScheduleState, scheduler: "Scheduler", now: Any) -> str:
+def _next(state: ScheduleState, scheduler: "Scheduler", now: datetime) -> str:
     if not state.in_environment:
         return phrases.not_here(state)
     if not state.enabled:
@@ -127,10 +134,18 @@ def _next(state: ScheduleState, scheduler: "Scheduler", now: Any) -> str:
     return phrases.when(state.next_run_at, now, state.declaration.timing.timezone)
 
 
-def _log_schedules(scheduler: "Scheduler") -> None:
+def _leave_threads_behind() -> NoReturn:
+    """End the process although threads of jobs still run: Python itself would wait for them."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)
+
+
+def _log_schedules(scheduler: "Scheduler", report: SyncReport) -> None:
     known = [documents.schedule(state) for state in scheduler.list_schedules()]
     logger.info(
         "%s known",
         phrases.counted(len(known), "schedule"),
-        extra={"event": "schedules", "fields": {"schedules": known}},
+        extra={"event": "schedules", "fields": {"schedules": known, **asdict(report)}},
     )

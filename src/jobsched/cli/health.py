@@ -1,16 +1,12 @@
 """Whether all is well: `health` for a machine, `status` for people."""
 
-from collections.abc import Sequence
-from dataclasses import replace
-from datetime import datetime, timedelta
-
 import click
 
 from jobsched.cli import documents, options, phrases, tables
 from jobsched.cli.listing import show_workers
 from jobsched.cli.target import Target
 from jobsched.errors import DatabaseError, SchemaError
-from jobsched.model import Health, HealthLevel, Status, Worker, WorkerStatus, WorkerType
+from jobsched.model import Health, HealthLevel, Status
 
 NEXT_SHOWN = 5
 """How many of the schedules that are due next `status` shows."""
@@ -71,35 +67,11 @@ def status(target: Target, as_json: bool) -> None:
         show_workers(found.workers, found.now)
 
 
-def with_max_age(
-    found: Health, workers: Sequence[Worker], now: datetime, max_age: timedelta
-) -> Health:
-    """The same health, or a critical one when no daemon's heartbeat is as young as `max_age`."""
-    beats = [
-        worker.last_heartbeat_at
-        for worker in workers
-        if worker.worker_type is WorkerType.SCHEDULE_DAEMON
-        and worker.status in (WorkerStatus.STARTING, WorkerStatus.RUNNING)
-    ]
-    if found.level is HealthLevel.CRITICAL or not beats or now - max(beats) <= max_age:
-        return found
-    return replace(
-        found,
-        level=HealthLevel.CRITICAL,
-        message=f"the latest heartbeat of a daemon is {phrases.span(now - max(beats))} old, and "
-        f"may be {phrases.span(max_age)} old at most",
-    )
-
-
 def _health(target: Target, max_age: float | None) -> Health:
     try:
-        scheduler = target.scheduler()
-        if max_age is None:
-            return scheduler.health()
-        found = scheduler.status()
+        return target.scheduler().health(max_age=max_age)
     except (DatabaseError, SchemaError) as error:
-        return Health(HealthLevel.CRITICAL, phrases.one_line(str(error)))
-    return with_max_age(found.health, found.workers, found.now, timedelta(seconds=max_age))
+        return Health(HealthLevel.CRITICAL, str(error))
 
 
 def _show_problems(found: Status) -> None:

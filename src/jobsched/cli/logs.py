@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ import click
 
 from jobsched.cli import documents, options, phrases, tables
 from jobsched.cli.target import schedule_ids, suggesting
-from jobsched.model import LIVE_FIRINGS, LIVE_RUNS, Firing, FiringStatus, JobRun, LogLine
+from jobsched.model import LIVE_FIRINGS, Firing, FiringStatus, JobRun, LogLine
 
 if TYPE_CHECKING:
     from jobsched.scheduler import Scheduler
@@ -62,33 +62,35 @@ def logs(
     """
     if sum(one is not None for one in (schedule_id, firing_id, run_id)) != 1:
         raise click.UsageError("name one of: a schedule ID, --firing N, --run N")
+    if follow and run_id is not None:
+        raise click.UsageError("--follow waits for the end of a firing: name it, not a job run")
     scheduler = context.obj.scheduler()
     if run_id is not None:
-        firing_id = scheduler.job_run(run_id).firing_id
-    elif schedule_id is not None:
+        _print_run(scheduler, run_id, count, as_json)
+        return
+    if schedule_id is not None:
         firing_id = _latest(scheduler, schedule_id)
     if firing_id is None:
-        click.echo(f"Schedule {schedule_id} has not run yet.")
+        click.echo(f"Schedule {schedule_id} has not run yet.", err=True)
         return
-    tail = Tail(scheduler, firing_id, run_id)
+    tail = Tail(scheduler, firing_id)
     if not as_json:
-        click.echo(_title(tail.firing, run_id), err=True)
-    _print(tail, deque(tail.read(), count) if count is not None else tail.read(), as_json)
+        click.echo(_title(tail.firing), err=True)
+    _print(_last(tail.read(), count), tail.runs, as_json)
     if follow:
         _follow(tail, as_json)
     if not as_json:
-        _print_failures(tail)
+        _print_failures(tail.firing)
     if follow and tail.firing.status is not FiringStatus.SUCCESS:
         context.exit(1)
 
 
 @dataclass
 class Tail:
-    """The log lines of a firing, or of one of its job runs, read from where it stopped before."""
+    """The log lines of a firing, read from where the last reading stopped."""
 
     scheduler: "Scheduler"
     firing_id: int
-    run_id: int | None = None
     firing: Firing = field(init=False)
     _after: int = 0
 
@@ -100,32 +102,43 @@ class Tail:
         """The lines that were written since the last reading."""
         # The firing first: when it has ended here, no line can follow those read below.
         self.firing = self.scheduler.firing(self.firing_id)
-        which = {"firing_id": self.firing_id} if self.run_id is None else {"run_id": self.run_id}
-        while page := self.scheduler.logs(**which, after=self._after, limit=PAGE):
-            for line in page:
-                self._after = line.id
-                yield line
-            if len(page) < PAGE:
-                return
+        for line in _pages(
+            lambda after: self.scheduler.logs(firing_id=self.firing_id, after=after, limit=PAGE),
+            self._after,
+        ):
+            self._after = line.id
+            yield line
 
     @property
     def runs(self) -> dict[int, JobRun]:
-        """The job runs that are shown, by id."""
-        return {run.id: run for run in self.firing.runs if self.run_id in (None, run.id)}
-
-    @property
-    def is_live(self) -> bool:
-        """Whether more lines may come."""
-        if self.run_id is not None:
-            return any(run.status in LIVE_RUNS for run in self.runs.values())
-        return self.firing.status in LIVE_FIRINGS
+        """The firing's job runs, by id."""
+        return {run.id: run for run in self.firing.runs}
 
 
 def _follow(tail: Tail, as_json: bool) -> None:
     clock, never = tail.scheduler.database.clock, threading.Event()
-    while tail.is_live:
+    while tail.firing.status in LIVE_FIRINGS:
         clock.wait(never, POLL_S)
-        _print(tail, tail.read(), as_json)
+        _print(tail.read(), tail.runs, as_json)
+
+
+def _print_run(scheduler: "Scheduler", run_id: int, count: int | None, as_json: bool) -> None:
+    lines = _pages(lambda after: scheduler.logs(run_id=run_id, after=after, limit=PAGE), 0)
+    _print(_last(lines, count), {}, as_json)
+
+
+def _pages(read: Callable[[int], list[LogLine]], after: int) -> Iterator[LogLine]:
+    """Every line after `after`, a page at a time."""
+    while page := read(after):
+        yield from page
+        if len(page) < PAGE:
+            return
+        after = page[-1].id
+
+
+def _last(lines: Iterable[LogLine], count: int | None) -> Iterable[LogLine]:
+    """The last `count` of the lines, or all of them."""
+    return lines if count is None else deque(lines, count)
 
 
 def _latest(scheduler: "Scheduler", schedule_id: str) -> int | None:
@@ -140,30 +153,29 @@ def _latest(scheduler: "Scheduler", schedule_id: str) -> int | None:
     return None
 
 
-def _print(tail: Tail, lines: Iterable[LogLine], as_json: bool) -> None:
+def _print(lines: Iterable[LogLine], runs: Mapping[int, JobRun], as_json: bool) -> None:
     for line in lines:
-        run = tail.runs.get(line.job_run_id)
+        run = runs.get(line.job_run_id)
         if as_json:
             documents.show_line(documents.log_line(line, run))
         else:
-            who = phrases.attempt(run) if run else f"job run {line.job_run_id}"
+            who = f"{phrases.attempt(run)}: " if run else ""
             click.echo(
-                f"{phrases.instant(line.created_at)} {line.level:<7} {who}: "
+                f"{phrases.instant(line.created_at)} {line.level:<7} {who}"
                 f"{phrases.harmless(line.message)}"
             )
 
 
-def _print_failures(tail: Tail) -> None:
-    for run in phrases.failed_runs(tail.firing):
-        if run.id in tail.runs:
-            click.echo(f"\n{tables.styled(run.status)} {phrases.attempt(run)}, job run {run.id}")
-            click.echo(phrases.harmless(run.traceback or phrases.failure(run)).rstrip())
+def _print_failures(firing: Firing) -> None:
+    for run in phrases.failed_runs(firing):
+        click.echo(f"\n{phrases.attempt(run)} {tables.styled(run.status)}, job run {run.id}:")
+        click.echo(phrases.harmless(run.traceback or phrases.failure(run)).rstrip())
 
 
-def _title(firing: Firing, run_id: int | None) -> str:
-    which = f"Job run {run_id} of firing" if run_id is not None else "Firing"
+def _title(firing: Firing) -> str:
     why = f" ({reason})" if (reason := phrases.why(firing)) else ""
     return (
-        f"{which} {firing.id} of {phrases.target(firing)}, {firing.trigger} for "
-        f"{phrases.moment(firing.scheduled_for)}: {firing.status}{why}"
+        f"Firing {firing.id} of {phrases.target(firing)}, {firing.trigger} for "
+        f"{phrases.moment(firing.scheduled_for.replace(microsecond=0))}: {firing.status}"
+        f"{phrases.one_line(why)}"
     )

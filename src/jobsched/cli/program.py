@@ -4,9 +4,9 @@ from typing import Any
 
 import click
 
-from jobsched.cli.phrases import one_line
+from jobsched.cli.phrases import harmless, one_line
 from jobsched.cli.target import Target
-from jobsched.errors import DatabaseError, JobschedError
+from jobsched.errors import DatabaseError, DeclarationError, JobschedError
 
 INTERRUPTED = 130
 """The exit code after Ctrl+C, as shells have it."""
@@ -25,6 +25,8 @@ class Program(click.Group):
             return super().invoke(ctx)
         except DatabaseError as error:
             raise click.ClickException(one_line(f"{error}{_where(ctx)}")) from error
+        except DeclarationError as error:  # perhaps several problems, a line each
+            raise click.ClickException(harmless(str(error))) from error
         except JobschedError as error:
             raise click.ClickException(one_line(str(error))) from error
         except KeyboardInterrupt:

@@ -9,7 +9,7 @@ import click
 
 from jobsched.cli import apps
 from jobsched.errors import NotFoundError
-from jobsched.names import did_you_mean
+from jobsched.values import did_you_mean
 
 if TYPE_CHECKING:
     from jobsched.scheduler import Scheduler
@@ -29,7 +29,7 @@ class Target:
     def declared(self, argument: str | None = None) -> "Scheduler":
         """The app's own scheduler with its declarations, for commands that run or check its code.
 
-        Raises UsageError when no APP is named, or when options name another database.
+        Raises NoSuchApp when none is named, and UsageError when options name another database.
         """
         if argument and self.app and argument != self.app:
             raise click.UsageError(f"APP is given twice: {self.app!r} and {argument!r}")
@@ -40,7 +40,7 @@ class Target:
             )
         reference = apps.find(argument or self.app)
         if reference is None:
-            raise click.UsageError(f"which APP? {apps.HOW_TO_NAME}")
+            raise apps.NoSuchApp(f"which APP? {apps.HOW_TO_NAME}")
         return self._load(reference)
 
     def scheduler(self) -> "Scheduler":

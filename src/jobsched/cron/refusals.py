@@ -89,16 +89,18 @@ def refuse_count(expression: str, count: int) -> DeclarationError:
 
 def foreign_form(text: str) -> str | None:
     """Why an expression of a form that jobsched does not have is refused, or None."""
-    if bad := next((char for char in text if not (char.isprintable() and char.isascii())), None):
-        if bad == "\t":
-            return foreign_form(text.replace("\t", " "))
-        name = unicodedata.name(bad, "a control character")
+    if bad := next((char for char in text if not _is_plain(char)), None):
+        name = unicodedata.name(bad, f"U+{ord(bad):04X}")
         return f"it contains {bad!r} ({name}); only ASCII is allowed, spaces or tabs between fields"
     if zone := re.match(r"(CRON_TZ|TZ)=(\S*)\s*(.*)", text, re.IGNORECASE):
         return f"a zone is not part of it: write cron={zone[3]!r}, timezone={zone[2]!r}"
     if call := re.fullmatch(r"(cron|rate|at)\s*\((.*)\)", text, re.IGNORECASE):
         return _aws(call[1].lower(), call[2].strip())
     return _alias(text.lower()) if text.startswith("@") else None
+
+
+def _is_plain(char: str) -> bool:
+    return char == "\t" or (char.isascii() and char.isprintable())
 
 
 def _alias(text: str) -> str | None:

@@ -19,6 +19,9 @@ from jobsched.store.fire import FireOutcome
 from jobsched.store.peek import Peek, peek
 
 AT_ONCE = timedelta(0)
+CONTENDED = timedelta(milliseconds=20)
+"""How soon to look again at rows that another daemon held; longer each time it still does."""
+LONGEST_CONTENDED = timedelta(seconds=1)
 _BATCH = {"sqlite": 500, "postgresql": 500, "mysql": 50, "mariadb": 50}
 """Due schedules in one transaction; large ones deadlock on MySQL and MariaDB."""
 
@@ -48,6 +51,7 @@ class FiringPass:
         self._knows = knows
         self._adopt = adopt
         self._batch = _BATCH[database.dialect]
+        self._contended = 0
 
     def run_once(self) -> timedelta:
         """One look, and the transactions that it asks for; the delay to the next look."""
@@ -56,27 +60,30 @@ class FiringPass:
         retry_before = self._retry_before()
         seen = peek(self._database, self._app, retry_before)
         if seen.due_at is not None and seen.due_at <= seen.now:
-            if self._fire(retry_before):
-                return AT_ONCE  # a full batch: there may be more
+            if self._fire(retry_before) == self._batch:
+                return AT_ONCE  # there may be more
             seen = peek(self._database, self._app, retry_before)
+        contended = seen.due_at is not None and seen.due_at <= seen.now
         if seen.waiting_since is not None and seen.waiting_since <= seen.now and self._slots.free:
-            self._claim()
+            contended = self._claim() or contended
+        self._contended = self._contended + 1 if contended else 0
         return self._delay(seen)
 
     def _delay(self, seen: Peek) -> timedelta:
         """Until the next thing is due; what is held back now is looked at every poll interval."""
-        times = [at for at in (seen.due_at, seen.waiting_until) if at is not None]
         poll = self._settings.poll_interval
-        if not times:
-            return poll
-        return max(AT_ONCE, min(poll, min(times) - self._database.time.now()))
+        if self._contended:  # another daemon has the rows, in a transaction that may be frozen
+            return min(poll, LONGEST_CONTENDED, CONTENDED * 2 ** min(self._contended - 1, 10))
+        times = [at for at in (seen.due_at, seen.waiting_until) if at is not None]
+        until = [at - self._database.time.now() for at in times]
+        return max(AT_ONCE, min([poll, *until]))
 
     def _retry_before(self) -> datetime:
         """Schedules whose problem was found before this are tried again."""
         return self._database.time.now() - self._settings.lock_timeout
 
-    def _fire(self, retry_before: datetime) -> bool:
-        """Fire a batch; whether it was full."""
+    def _fire(self, retry_before: datetime) -> int:
+        """Fire a batch; how many schedules it decided."""
         with self._slots.reserve() as slots:
             try:
                 outcome = self._database.transact(
@@ -88,9 +95,9 @@ class FiringPass:
                 raise
             except Exception:  # one row's own fault: the others must go on
                 self._fire_apart(retry_before, slots)
-                return False
+                return 0
             self._take_over(outcome, slots)
-            return outcome.decided == self._batch
+            return outcome.decided
 
     def _fire_apart(self, retry_before: datetime, slots: Reservation) -> None:
         """Take the due rows one by one; the one that fails gets its problem."""
@@ -100,7 +107,7 @@ class FiringPass:
         for schedule_id in ids:
             try:
                 outcome = self._database.transact(partial(self._fire_one, schedule_id, slots))
-            except fire.RowsChanged:
+            except fire.RowsChangedError:
                 continue  # another daemon was faster
             except DatabaseError:
                 raise
@@ -122,13 +129,15 @@ class FiringPass:
             schedule_id=schedule_id,
         )
 
-    def _claim(self) -> None:
+    def _claim(self) -> bool:
+        """Claim for the free slots; whether another daemon held some of what it wanted."""
         with self._slots.reserve() as slots:
             outcome = self._database.transact(lambda tx: claim.claim(tx, self._claimer(slots)))
             for firing in outcome.too_late:
                 say_firing_skipped(firing.schedule_id or "", firing.scheduled_for, Reason.DEADLINE)
             for claimed in outcome.claimed:
                 self._hand_over(claimed, slots)
+            return outcome.contended
 
     def _claimer(self, slots: Reservation) -> Claimer:
         return Claimer(self._heart.worker_id, self._app, self._knows(), slots.left)

@@ -1,13 +1,10 @@
 """Writes what happened, in groups, until it is written: the database may be away meanwhile."""
 
-import logging
 import threading
-from collections.abc import Callable
 
 from jobsched.clock import Clock
-from jobsched.daemon.events import emit, emit_failure
+from jobsched.daemon.events import emit_failure
 from jobsched.errors import DatabaseError
-from jobsched.model import JobRunStatus
 from jobsched.store.database import Database
 from jobsched.store.record import Batch, Recorded, RunEnd, record
 
@@ -15,7 +12,7 @@ FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
 
 
-class GaveUp(Exception):
+class GaveUpError(Exception):
     """The process ends and the database is still away: what is unwritten stays unwritten."""
 
 
@@ -29,7 +26,7 @@ class Recorder:
         self.give_up = threading.Event()
 
     def write(self, batch: Batch) -> Recorded:
-        """Write the batch; raises GaveUp.
+        """Write the batch; raises GaveUpError.
 
         A batch that the database refuses for its content is written firing by firing, and what is
         still refused ends FAILED with the database's reason.
@@ -44,7 +41,7 @@ class Recorder:
             except Exception as error:  # a value that cannot be stored: not the database's fault
                 return self._write_apart(batch, error)
             if self._clock.wait(self.give_up, pause):
-                raise GaveUp
+                raise GaveUpError
             pause = min(pause * 2, LONGEST_PAUSE_S)
 
     def _write_apart(self, batch: Batch, error: Exception) -> Recorded:

@@ -22,7 +22,7 @@ from jobsched.daemon.capture import RunIdentity
 from jobsched.daemon.events import emit
 from jobsched.daemon.execution import Attempt, Execution
 from jobsched.daemon.launch import Launch, Launcher, Outcome
-from jobsched.daemon.recorder import GaveUp, Recorder
+from jobsched.daemon.recorder import GaveUpError, Recorder
 from jobsched.daemon.slots import Slots
 from jobsched.model import JobRunStatus, OnLost, Reason
 from jobsched.registry import Job
@@ -117,7 +117,7 @@ class Runner:
             self._arrived.clear()
             try:
                 self.step()
-            except GaveUp:
+            except GaveUpError:
                 return
             except Exception:  # a fault of ours must not silence every job of this worker
                 logger.exception("the runner failed; it goes on")

@@ -74,7 +74,7 @@ def assess(facts: Facts) -> Health:
 
 
 def overdue_limit(workers: Sequence[Worker]) -> timedelta:
-    """How far behind is overdue: max(lock timeout, 2 × poll interval) of the daemons."""
+    """How far behind is overdue: max(lock timeout, 2 * poll interval) of the daemons."""
     limits = [max(one.lock_timeout, 2 * one.poll_interval) for one in workers]
     return max(limits, default=timedelta(seconds=60))
 
@@ -182,9 +182,10 @@ def _stuck(facts: Facts) -> list[Problem]:
                 Problem(
                     "stuck",
                     f"run {one.run.id}",
-                    f"job {one.run.job_name!r} (run {one.run.id}, firing {one.run.firing_id}) should "
-                    f"have ended {_said(facts.now - since)} ago and still runs: a thread cannot be "
-                    "killed; mend the job to look at ctx.cancelled, and restart its daemon",
+                    f"job {one.run.job_name!r} (run {one.run.id}, firing {one.run.firing_id}) "
+                    f"should have ended {_said(facts.now - since)} ago and still runs: a thread "
+                    "cannot be killed; mend the job to look at ctx.cancelled, and restart its "
+                    "daemon",
                     _CRITICAL,
                     since,
                 )

@@ -7,6 +7,7 @@ schedule may be ahead. The lock order is job_schedule, job_firing, job_run.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+
 import sqlalchemy as sa
 
 from jobsched.errors import DeclarationError
@@ -64,6 +65,8 @@ class ClaimOutcome:
     claimed: tuple[Claimed, ...] = ()
     too_late: tuple[Firing, ...] = ()
     """Firings that ended SKIPPED, past their schedule's start deadline."""
+    contended: bool = False
+    """Whether another worker held some of what could be claimed: worth another look soon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,7 @@ def claim(tx: Transaction, claimer: Claimer) -> ClaimOutcome:
     return ClaimOutcome(
         claimed=tuple(_take(tx, claimer, timely, jobs)),
         too_late=tuple(one.firing for one in late),
+        contended=len(mine) < len(candidates),
     )
 
 
@@ -146,13 +150,16 @@ def held_back(tx: Transaction) -> sa.ColumnElement[bool]:
     """Overlap holds the firing back; a hint, for the decision is made under the row lock."""
     firing, schedule = tx.tables.job_firing, tx.tables.job_schedule
     other = firing.alias("other")
-    return sa.exists().where(
+    ahead = sa.exists().where(
         other.c.schedule_id == firing.c.schedule_id,
         other.c.id != firing.c.id,
         other.c.status.in_(firings.LIVE),
         sa.or_(other.c.status == FiringStatus.RUNNING.value, other.c.id < firing.c.id),
+    )
+    return sa.exists().where(
         schedule.c.id == firing.c.schedule_id,
         schedule.c.overlap != Overlap.ALLOW.value,
+        sa.or_(schedule.c.locked_by.is_not(None), ahead),
     )
 
 

@@ -36,7 +36,7 @@ class FireOutcome:
     skipped: tuple[NewFiring, ...] = ()
 
 
-class RowsChanged(Exception):
+class RowsChangedError(Exception):
     """A due schedule changed although its row was locked: roll back and look again."""
 
 
@@ -163,7 +163,7 @@ def _decide(
     state: ScheduleState, live: Sequence[Firing], jobs: Mapping[str, JobState], now: datetime
 ) -> _Due:
     if state.next_run_at is None:
-        raise RowsChanged(state.declaration.id)
+        raise RowsChangedError(state.declaration.id)
     plan = plans.plan_of(state.declaration, None, definitions.in_code(jobs))
     decision = decide(state.declaration, state.next_run_at, now, _as_live(live))
     limited = claim.is_limited(state)
@@ -178,11 +178,12 @@ def _cancel_previous(
     tx: Transaction, due: Sequence[_Due], live: Mapping[str, Sequence[Firing]]
 ) -> None:
     """`overlap="cancel_previous"`: waiting firings end here, running ones are asked to."""
-    waiting: list[Firing] = []
-    for one in due:
-        for firing in live[one.schedule.declaration.id]:
-            if firing.id in one.decision.cancels and firing.status is not FiringStatus.RUNNING:
-                waiting.append(firing)
+    waiting = [
+        firing
+        for one in due
+        for firing in live[one.schedule.declaration.id]
+        if firing.id in one.decision.cancels and firing.status is not FiringStatus.RUNNING
+    ]
     firings.request_cancel(tx, [firing_id for one in due for firing_id in one.decision.cancels])
     ends = firings.cancel_waiting(tx, waiting, Reason.SUPERSEDED)
     settlements = [firings.settlement(one, tx.now) for one in ends]
@@ -321,7 +322,7 @@ def _move_on(
         )
     moved = tx.connection.execute(_move_statement(tx, table), moves)
     if moved.rowcount != len(moves):
-        raise RowsChanged(f"{moved.rowcount} of {len(moves)} rows")
+        raise RowsChangedError(f"{moved.rowcount} of {len(moves)} rows")
 
 
 def _move_statement(tx: Transaction, table: sa.Table) -> sa.Update:

@@ -184,12 +184,11 @@ def _written_before(tx: Transaction, batch: Batch, absent: set[int]) -> set[int]
     """Firings that are not ours any more because an earlier try of this batch ended them."""
     ends = {one.run_id: one for one in batch.ends if one.firing_id in absent}
     found = _run_states(tx, ends)
-    done = {
+    return {
         one.firing_id
         for run_id, one in ends.items()
         if found.get(run_id) == (one.status.value, batch.worker_id)
     }
-    return done
 
 
 def _drop_what_is_written(tx: Transaction, part: Batch) -> None:

@@ -71,9 +71,9 @@ def recover(tx: Transaction, worker_id: str) -> Recovered | None:
     table = tx.tables.worker_instance
     row = tx.connection.execute(sa.select(table).where(table.c.id == worker_id)).one_or_none()
     worker = None if row is None else rows.worker(row)
-    if worker is not None:
-        if not _is_dead(worker, tx) or not workers.mark_lost(tx, worker):
-            return None
+    lives = worker is not None and not (_is_dead(worker, tx) and workers.mark_lost(tx, worker))
+    if lives:
+        return None
     held = _claimed_by(tx, worker_id, lock=False)
     locked = schedules.lock(tx, [*_locked_by(tx, worker_id), *_schedule_ids(held)])
     held = _claimed_by(tx, worker_id, lock=True)
