@@ -73,7 +73,7 @@ class FiringPass:
         """Until the next thing is due; what is held back now is looked at every poll interval."""
         poll = self._settings.poll_interval
         if self._contended:  # another daemon has the rows, in a transaction that may be frozen
-            return min(poll, LONGEST_CONTENDED, CONTENDED * 2 ** min(self._contended - 1, 10))
+            return min(poll, LONGEST_CONTENDED, CONTENDED * (1 << min(self._contended - 1, 10)))
         times = [at for at in (seen.due_at, seen.waiting_until) if at is not None]
         until = [at - self._database.time.now() for at in times]
         return max(AT_ONCE, min([poll, *until]))
