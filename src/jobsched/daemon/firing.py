@@ -1,5 +1,6 @@
 """The pass that fires what is due and claims what waits."""
 
+import random
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
@@ -140,7 +141,9 @@ class FiringPass:
             return outcome.contended
 
     def _claimer(self, slots: Reservation) -> Claimer:
-        return Claimer(self._heart.worker_id, self._app, self._knows(), slots.left)
+        # Two daemons that reach for the same firings would get in each other's way every time.
+        aside = random.randrange(claim.PAGE) if self._contended else 0
+        return Claimer(self._heart.worker_id, self._app, self._knows(), slots.left, aside)
 
     def _take_over(self, outcome: FireOutcome, slots: Reservation) -> None:
         for skipped in outcome.skipped:

@@ -41,6 +41,8 @@ class Claimer:
     app: str
     knows: frozenset[str]
     slots: int
+    aside: int = 0
+    """How many firings to leave to another worker that reaches for the same ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,7 @@ def _candidates(
     tx: Transaction, claimer: Claimer, jobs: Mapping[str, JobState]
 ) -> list[_Candidate]:
     """Firings that look claimable, without a lock: at most one per free slot."""
+    wanted = claimer.slots + claimer.aside
     found: list[_Candidate] = []
     limited: set[str] = set()
     for page in range(PAGES):
@@ -122,11 +125,11 @@ def _candidates(
             if one.limited and schedule_id is not None:
                 limited.add(schedule_id)
             found.append(one)
-            if len(found) == claimer.slots:
-                return found
+            if len(found) == wanted:
+                return found[-claimer.slots :]
         if len(firings_page) < PAGE:
-            return found
-    return found
+            break
+    return found[-claimer.slots :]
 
 
 def _waiting(tx: Transaction, claimer: Claimer, page: int) -> list[Firing]:
