@@ -42,7 +42,7 @@ def parsed(label: str, field: str, value: object, parser: Callable[[Any], T]) ->
 
 def refuse_callable(function: object, label: str) -> None:
     """Raise DeclarationError unless `function` can be a job: a function that runs to its end."""
-    if inspect.isroutine(function):
+    if hasattr(function, "__code__"):  # a function or bound method, compiled ones too
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise DeclarationError(
                 f"{label}: it is a generator, and calling it would run nothing; do the work in a "

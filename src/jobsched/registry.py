@@ -66,9 +66,14 @@ class Job(Generic[P, R]):
         label = f"job {self.name!r} ({self.place})"
         object.__setattr__(self, "_parameters", Parameters(self.function, label))
         # What functools.update_wrapper does, for an object that refuses setattr.
-        for name in ("__module__", "__name__", "__qualname__", "__doc__"):
+        for name in ("__module__", "__qualname__", "__doc__"):
             self.__dict__[name] = getattr(self.function, name)
         self.__dict__["__wrapped__"] = self.function
+
+    @property
+    def __name__(self) -> str:
+        """The function's own name; the job's is `name`."""
+        return self.function.__name__
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function here and now, without a firing, a record or validation."""
