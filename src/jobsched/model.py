@@ -103,6 +103,7 @@ class Reason(StrEnum):
     EXCLUDED = "excluded"
     CAP = "cap"
     NO_WORKER = "no_worker"
+    LOCK = "lock"
     DEPENDENCY = "dependency"
     TIMEOUT = "timeout"
     REQUESTED = "requested"

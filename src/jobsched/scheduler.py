@@ -521,6 +521,7 @@ class Scheduler:
             jobs=jobs,
             executors=self._executor_map(jobs),
             around=self._around,
+            lock=self.lock,
             clock=self._clock,
             version=_version(),
         )

@@ -14,12 +14,14 @@ from jobsched.daemon.events import emit
 from jobsched.daemon.firing import FiringPass
 from jobsched.daemon.heartbeat import Heart
 from jobsched.daemon.launch import Around, Launcher
-from jobsched.daemon.looper import Looper
+from jobsched.daemon.locking import ScheduleLocks
+from jobsched.daemon.looper import Looper, Service
 from jobsched.daemon.recorder import Recorder
 from jobsched.daemon.recovery import RecoveryPass
 from jobsched.daemon.runner import Runner
 from jobsched.daemon.slots import Slots
 from jobsched.errors import DatabaseError
+from jobsched.locks import LockBackend
 from jobsched.model import WorkerStatus, WorkerType
 from jobsched.registry import Job
 from jobsched.settings import Settings
@@ -38,6 +40,7 @@ class Parts:
     jobs: Mapping[str, Job]
     executors: Mapping[str, Executor]
     around: Around | None
+    lock: LockBackend
     clock: Clock
     version: str
 
@@ -64,21 +67,24 @@ class Daemon:
         self.runner = Runner(
             database, parts.jobs, self._launcher, self._recorder, self._slots, clock
         )
-        known = frozenset(parts.jobs)
+        self._locks = ScheduleLocks(parts.lock, settings.lock_timeout)
         firing = FiringPass(
             database,
             settings,
             parts.code.app,
             self.heart,
             self._slots,
-            lambda: known,
+            frozenset(parts.jobs),
+            self._locks,
             self.runner.adopt,
         )
         recovery = RecoveryPass(database, settings, parts.code, self.heart)
         cancellation = CancellationPass(database, settings, self.runner)
-        self.looper = Looper([_Registration(self), firing, cancellation, recovery], clock)
+        services: list[Service] = [_Registration(self), self._locks, firing, cancellation, recovery]
+        self.looper = Looper(services, clock)
         recovery.on_recovered = self.looper.wake
         self.runner.on_slot_free = self.looper.wake
+        self.runner.on_left = self._locks.leave
         self.runner.may_start = self.heart.is_fresh
         self.heart.running = lambda: self._slots.taken
         self._capture = CaptureHandler()
@@ -150,6 +156,7 @@ class Daemon:
         self._stop_beating.set()
         self._join("heart")
         self._launcher.close()
+        self._locks.close()
         logging.getLogger().removeHandler(self._capture)
         try:
             self.heart.end(WorkerStatus.STOPPED)

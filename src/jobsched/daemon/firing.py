@@ -8,13 +8,14 @@ from functools import partial
 from jobsched.daemon.capture import clipped
 from jobsched.daemon.events import emit_failure
 from jobsched.daemon.heartbeat import Heart
+from jobsched.daemon.locking import ScheduleLocks
 from jobsched.daemon.outcomes import say_firing_skipped
 from jobsched.daemon.slots import Reservation, Slots
 from jobsched.errors import DatabaseError
 from jobsched.model import Reason
 from jobsched.settings import Settings
 from jobsched.store import claim, fire, schedules
-from jobsched.store.claim import Claimed, Claimer
+from jobsched.store.claim import Claimed, Claimer, ClaimOutcome
 from jobsched.store.database import Database, Transaction
 from jobsched.store.fire import FireOutcome
 from jobsched.store.peek import Peek, peek
@@ -40,7 +41,8 @@ class FiringPass:
         app: str,
         heart: Heart,
         slots: Slots,
-        knows: Callable[[], frozenset[str]],
+        knows: frozenset[str],
+        locks: ScheduleLocks,
         adopt: Callable[[Claimed], None],
     ) -> None:
         """`adopt` takes over what was claimed; its running job runs have their slots already."""
@@ -50,6 +52,7 @@ class FiringPass:
         self._heart = heart
         self._slots = slots
         self._knows = knows
+        self._locks = locks
         self._adopt = adopt
         self._batch = _BATCH[database.dialect]
         self._contended = 0
@@ -89,7 +92,11 @@ class FiringPass:
             try:
                 outcome = self._database.transact(
                     lambda tx: fire.fire(
-                        tx, self._claimer(slots), retry_before=retry_before, limit=self._batch
+                        tx,
+                        self._claimer(slots),
+                        retry_before=retry_before,
+                        limit=self._batch,
+                        claim_at_once=not self._locks.shared,
                     )
                 )
             except DatabaseError:
@@ -118,7 +125,9 @@ class FiringPass:
                 self._take_over(outcome, slots)
 
     def _fire_one(self, schedule_id: str, slots: Reservation, tx: Transaction) -> FireOutcome:
-        return fire.fire_one(tx, self._claimer(slots), schedule_id)
+        return fire.fire_one(
+            tx, self._claimer(slots), schedule_id, claim_at_once=not self._locks.shared
+        )
 
     def _set_problem(self, schedule_id: str, error: Exception) -> None:
         problem = clipped(str(error) or repr(error))
@@ -133,17 +142,34 @@ class FiringPass:
     def _claim(self) -> bool:
         """Claim for the free slots; whether another daemon held some of what it wanted."""
         with self._slots.reserve() as slots:
-            outcome = self._database.transact(lambda tx: claim.claim(tx, self._claimer(slots)))
+            outcome = self._claim_with_locks(self._claimer(slots))
             for firing in outcome.too_late:
                 say_firing_skipped(firing.schedule_id or "", firing.scheduled_for, Reason.DEADLINE)
             for claimed in outcome.claimed:
                 self._hand_over(claimed, slots)
             return outcome.contended
 
+    def _claim_with_locks(self, claimer: Claimer) -> ClaimOutcome:
+        """A shared lock is taken before the transaction, given back when that claims nothing."""
+        if not self._locks.shared:
+            return self._database.transact(lambda tx: claim.claim(tx, claimer))
+        wanted = self._database.query(lambda tx: claim.wanted(tx, claimer))
+        held, refused = self._locks.acquire(claimer.worker_id, wanted)
+        try:
+            outcome = self._database.transact(lambda tx: claim.claim(tx, claimer, allowed=held))
+        except Exception:
+            self._locks.leave(held)
+            raise
+        self._locks.leave(held - {claimed.firing.id for claimed in outcome.claimed})
+        if refused:
+            delay = self._settings.poll_interval
+            self._database.transact(lambda tx: claim.postpone(tx, refused, delay))
+        return outcome
+
     def _claimer(self, slots: Reservation) -> Claimer:
         # Two daemons that reach for the same firings would get in each other's way every time.
         aside = random.randrange(claim.PAGE) if self._contended else 0
-        return Claimer(self._heart.worker_id, self._app, self._knows(), slots.left, aside)
+        return Claimer(self._heart.worker_id, self._app, self._knows, slots.left, aside)
 
     def _take_over(self, outcome: FireOutcome, slots: Reservation) -> None:
         for skipped in outcome.skipped:

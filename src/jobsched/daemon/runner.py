@@ -57,7 +57,11 @@ class Runner:
         slots: Slots,
         clock: Clock,
     ) -> None:
-        """`on_slot_free` is called when there is room for another firing."""
+        """Set the callbacks before it runs.
+
+        `on_slot_free` is called when there is room for another firing, `on_left` with the ids of
+        firings that this worker no longer has; `may_start` can say no to new job runs.
+        """
         self._database = database
         self._jobs = jobs
         self._launcher = launcher
@@ -65,6 +69,7 @@ class Runner:
         self._clock = clock
         self.slots = slots
         self.on_slot_free: Callable[[], None] = lambda: None
+        self.on_left: Callable[[list[int]], None] = lambda firing_ids: None
         self.may_start: Callable[[], bool] = lambda: True
         self._executions: dict[int, Execution] = {}
         self._launches: dict[int, Launch] = {}
@@ -214,6 +219,7 @@ class Runner:
     ) -> None:
         for firing_id in recorded.fenced:
             self._fence(firing_id)
+        self.on_left([firing.id for firing in batch.leaving()] + list(recorded.fenced))
         for execution, attempt in started:
             if execution.worker_id == batch.worker_id:
                 if execution.firing_id in recorded.fenced:

@@ -14,6 +14,7 @@ from jobsched.model import (
     HealthLevel,
     JobRun,
     Problem,
+    Reason,
     ScheduleState,
     Worker,
     WorkerStatus,
@@ -60,6 +61,7 @@ def assess(facts: Facts) -> Health:
     problems = [
         *_daemons(facts),
         *_overdue(facts),
+        *_locks(facts),
         *_stuck(facts),
         *_stopped(facts),
         *_drift(facts),
@@ -171,6 +173,20 @@ def _overdue(facts: Facts) -> list[Problem]:
                 )
             )
     return problems
+
+
+def _locks(facts: Facts) -> list[Problem]:
+    return [
+        Problem(
+            "lock",
+            f"firing {firing.id}",
+            f"firing {firing.id} of schedule {firing.schedule_id!r} waits for its {firing.reason}",
+            _WARNING,
+            firing.scheduled_for,
+        )
+        for firing in facts.waiting
+        if firing.reason is not None and firing.reason.startswith(Reason.LOCK)
+    ]
 
 
 def _stuck(facts: Facts) -> list[Problem]:

@@ -4,7 +4,7 @@ Overlap is decided here, by rows: under the lock of the schedule's row no other 
 schedule may be ahead. The lock order is job_schedule, job_firing, job_run.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -61,6 +61,14 @@ class Claimed:
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """A firing that looks claimable and whose schedule's lock has to be taken first."""
+
+    firing_id: int
+    schedule_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class ClaimOutcome:
     """What a claiming transaction did."""
 
@@ -91,12 +99,29 @@ def is_limited(schedule: ScheduleState) -> bool:
     return schedule.declaration.overlap is not Overlap.ALLOW
 
 
-def claim(tx: Transaction, claimer: Claimer) -> ClaimOutcome:
-    """Claim waiting firings, in order of priority and due time, while slots are free."""
+def wanted(tx: Transaction, claimer: Claimer) -> list[Wanted]:
+    """What a claim would lock, for a lock backend to be asked before the transaction."""
+    candidates = _candidates(tx, claimer, definitions.states(tx, claimer.app))
+    return [
+        Wanted(one.firing.id, one.firing.schedule_id or "") for one in candidates if one.limited
+    ]
+
+
+def claim(
+    tx: Transaction, claimer: Claimer, *, allowed: Collection[int] | None = None
+) -> ClaimOutcome:
+    """Claim waiting firings, in order of priority and due time, while slots are free.
+
+    With `allowed`, of the firings whose overlap is limited only these: their locks are held.
+    """
     if claimer.slots <= 0:
         return ClaimOutcome()
     jobs = definitions.states(tx, claimer.app)
-    candidates = _candidates(tx, claimer, jobs)
+    candidates = [
+        one
+        for one in _candidates(tx, claimer, jobs)
+        if allowed is None or not one.limited or one.firing.id in allowed
+    ]
     free = _lock_schedules(tx, candidates)
     mine = _lock_firings(tx, [one for one in candidates if not one.limited or one in free])
     late = [one for one in mine if _is_too_late(tx, one)]
@@ -313,6 +338,7 @@ def claimed(
         firing,
         status=FiringStatus.RUNNING,
         claimed_by=worker_id,
+        reason=None,
         started_at=firing.started_at or tx.now,
         version=firing.version + 1,
     )
@@ -327,6 +353,7 @@ def _mark_claimed(tx: Transaction, worker_id: str, taken: Sequence[Firing]) -> N
         .values(
             status=FiringStatus.RUNNING.value,
             claimed_by=worker_id,
+            reason=None,
             started_at=sa.func.coalesce(
                 table.c.started_at, sa.literal(tx.now, table.c.started_at.type)
             ),
@@ -379,6 +406,24 @@ def _go_on(tx: Transaction, worker_id: str, firing_ids: Sequence[int], slots: in
             sa.update(table)
             .where(table.c.id.in_(starts[:slots]))
             .values(status=JobRunStatus.RUNNING.value, started_at=tx.now)
+        )
+
+
+def postpone(tx: Transaction, reasons: Mapping[int, str], delay: timedelta) -> None:
+    """Leave firings waiting for a while, and say which lock they wait for."""
+    table = tx.tables.job_firing
+    for firing_id, reason in reasons.items():
+        tx.connection.execute(
+            sa.update(table)
+            .where(
+                table.c.id == firing_id,
+                table.c.status.in_([FiringStatus.QUEUED.value, FiringStatus.WAITING.value]),
+            )
+            .values(
+                available_at=tx.now + delay,
+                reason=f"{Reason.LOCK}: {reason}"[:200],
+                version=table.c.version + 1,
+            )
         )
 
 
