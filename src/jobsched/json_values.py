@@ -6,6 +6,9 @@ from typing import Any
 
 from jobsched.errors import ParameterError
 
+DEEPEST = 50
+"""Levels of lists and mappings within each other; no database refuses so many."""
+
 
 def parse_params(value: object) -> dict[str, Any]:
     """A firing's parameters: a mapping of names to JSON values, copied.
@@ -19,24 +22,36 @@ def parse_params(value: object) -> dict[str, Any]:
     return copied
 
 
-def _parse(value: object, path: str) -> Any:
+def _parse(value: object, path: str, depth: int = 0) -> Any:
+    if depth > DEEPEST:
+        raise ParameterError(f"{path} is nested deeper than {DEEPEST} levels, or contains itself")
     match value:
-        case None | bool() | int():
+        case None | bool():
             return value
+        case int():
+            return _parse_integer(value, path)
         case str():
             return _parse_text(value, path)
         case float():
             if math.isfinite(value):
-                return value
+                return float(value)
             raise ParameterError(f"{path} is {value!r}, and JSON has no such number")
         case Mapping():
             return {
-                _parse_key(key, path): _parse(one, f"{path}[{key!r}]") for key, one in value.items()
+                _parse_key(key, path): _parse(one, f"{path}[{key!r}]", depth + 1)
+                for key, one in value.items()
             }
         case list() | tuple():
-            return [_parse(one, f"{path}[{number}]") for number, one in enumerate(value)]
+            return [_parse(one, f"{path}[{n}]", depth + 1) for n, one in enumerate(value)]
     hint = "its isoformat()" if hasattr(value, "isoformat") else "text, numbers, lists or dicts"
     raise ParameterError(f"{path} is a {type(value).__name__}, which JSON cannot say; write {hint}")
+
+
+def _parse_integer(value: int, path: str) -> int:
+    # MySQL makes a float of a larger one, and so another number.
+    if not -(2**63) <= value < 2**63:
+        raise ParameterError(f"{path} is an integer of more than 64 bits; write it as a text")
+    return int(value)
 
 
 def _parse_key(key: object, path: str) -> str:
