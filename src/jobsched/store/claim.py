@@ -178,16 +178,25 @@ def held_back(tx: Transaction) -> sa.ColumnElement[bool]:
     """Overlap holds the firing back; a hint, for the decision is made under the row lock."""
     firing, schedule = tx.tables.job_firing, tx.tables.job_schedule
     other = firing.alias("other")
-    ahead = sa.exists().where(
-        other.c.schedule_id == firing.c.schedule_id,
-        other.c.id != firing.c.id,
-        other.c.status.in_(firings.LIVE),
-        sa.or_(other.c.status == FiringStatus.RUNNING.value, other.c.id < firing.c.id),
+    # Named, since SQLAlchemy itself correlates with the nearest enclosing SELECT only.
+    ahead = (
+        sa.exists()
+        .where(
+            other.c.schedule_id == firing.c.schedule_id,
+            other.c.id != firing.c.id,
+            other.c.status.in_(firings.LIVE),
+            sa.or_(other.c.status == FiringStatus.RUNNING.value, other.c.id < firing.c.id),
+        )
+        .correlate(firing)
     )
-    return sa.exists().where(
-        schedule.c.id == firing.c.schedule_id,
-        schedule.c.overlap != Overlap.ALLOW.value,
-        sa.or_(schedule.c.locked_by.is_not(None), ahead),
+    return (
+        sa.exists()
+        .where(
+            schedule.c.id == firing.c.schedule_id,
+            schedule.c.overlap != Overlap.ALLOW.value,
+            sa.or_(schedule.c.locked_by.is_not(None), ahead),
+        )
+        .correlate(firing)
     )
 
 
