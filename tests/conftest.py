@@ -20,7 +20,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
+from jobsched.store import schema
 from jobsched.store.database import Database
+from jobsched.testing.clock import FakeClock
 
 BACKENDS = ("sqlite", "postgresql", "mariadb")
 DEFAULT_URLS = {
@@ -267,10 +269,21 @@ def database_url(backend: str, servers: Servers, tmp_path: Path) -> Iterator[str
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    """A `Database` with its tables, on each backend in turn."""
-    database = Database(database_url)
-    database.tables.metadata.create_all(database.engine)
+def fake_clock() -> FakeClock:
+    """A clock at 2026-01-01 00:00 UTC that only the test moves."""
+    return FakeClock()
+
+
+@pytest.fixture
+def database(database_url: str, request: pytest.FixtureRequest) -> Iterator[Database]:
+    """A `Database` with its tables, on each backend in turn.
+
+    Its time is `fake_clock`'s where the test takes that too.
+    """
+    faked = "fake_clock" in request.fixturenames
+    clock = request.getfixturevalue("fake_clock") if faked else None
+    database = Database(database_url, clock=clock)
+    schema.ensure(database, auto_migrate=True)
     yield database
     database.dispose()
 
