@@ -29,7 +29,7 @@ LAYERS = (
     {"store"},
     {"locks", "executors"},
     {"daemon"},
-    {"scheduler"},
+    {"operations", "scheduler"},
     {"__init__"},
     {"admin", "cli", "testing"},
     {"__main__"},

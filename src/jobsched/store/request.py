@@ -1,6 +1,6 @@
 """Firings that somebody asks for: an operator's "Run now" and the app's own events."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ from jobsched.model import (
     ScheduleState,
     TriggerType,
 )
-from jobsched.planning.params import unfit
+from jobsched.planning.check import parameter_problems
 from jobsched.store import audit, definitions, firings, plans, schedules
 from jobsched.store.database import Transaction
 from jobsched.store.firings import NewFiring
@@ -30,7 +30,13 @@ class Request:
     by: str | None = None
 
 
-def trigger(tx: Transaction, app: str, schedule_id: str, request: Request) -> Firing:
+Validate = Callable[[Iterable[str], Mapping[str, Any]], None]
+"""Raises ParameterError for values that these jobs refuse, where their code is known."""
+
+
+def trigger(
+    tx: Transaction, app: str, schedule_id: str, request: Request, validate: Validate
+) -> Firing:
     """A MANUAL firing of the schedule, to start as soon as its overlap policy lets it.
 
     The same key gives the same firing. Raises NotFoundError, ParameterError, and ConflictError
@@ -44,6 +50,7 @@ def trigger(tx: Transaction, app: str, schedule_id: str, request: Request) -> Fi
     plan = plans.plan_of(state.declaration, None, jobs)
     params = {**state.declaration.params, **request.params}
     refuse_unfit(params, [jobs[job.name] for job in plan], f"schedule {schedule_id!r}")
+    validate((job.name for job in plan), params)
     _make_room(tx, state)
     fired = firings.insert_one(
         tx,
@@ -117,9 +124,9 @@ def enqueue(
 
 def refuse_unfit(params: Mapping[str, Any], jobs: Sequence[JobDefinition], target: str) -> None:
     """Raise ParameterError when these jobs do not take these params."""
-    wrong = unfit(params, jobs, target)
+    wrong = list(parameter_problems(params, jobs))
     if wrong:
-        raise ParameterError(wrong)
+        raise ParameterError(f"{target}: " + "; ".join(wrong))
 
 
 def _dedup_key(app: str, target: str, request: Request) -> str | None:
