@@ -42,6 +42,9 @@ class CaptureHandler(logging.Handler):
         identity = current_run.get()
         if identity is None:
             return
+        # Each daemon of this process has a handler on the root logger: the first one is enough.
+        if record.__dict__.setdefault("jobsched_captured_by", self) is not self:
+            return
         try:
             message = self.format(record)
         except Exception:  # a bad format string is the job's mistake, and must not end it

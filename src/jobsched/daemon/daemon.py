@@ -178,6 +178,7 @@ class Daemon:
     def tick(self) -> timedelta:
         """One turn of the loop, and every job run that follows from it, in this thread."""
         self.heart.beat()
+        self.looper.hurry()  # what was asked for since the last tick is seen in this one
         while True:
             delay = self.looper.turn()
             if self.runner.idle.is_set():
