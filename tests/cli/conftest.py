@@ -1,9 +1,19 @@
 """Values as the scheduler returns them, and the command line as its users have it."""
 
+import importlib
+import json
+import os
+import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 
+from jobsched import Scheduler
+from jobsched.cli import apps, main
 from jobsched.model import (
     Firing,
     FiringStatus,
@@ -118,3 +128,109 @@ def worker() -> Worker:
         capacity=10,
         running=2,
     )
+
+
+SHOP = '''
+from pathlib import Path
+
+from jobsched import Registry, Schedule, Scheduler
+
+registry = Registry()
+
+
+@registry.job(group="feed")
+def import_feeds(ctx, limit: int = 3):
+    """Import what suppliers sent."""
+    ctx.log.info("importing %d feeds", limit)
+    return {"imported": limit}
+
+
+@registry.job(group="feed", depends_on=[import_feeds], retries=2, timeout=600)
+async def publish(ctx):
+    """Show it to customers."""
+    ctx.log.warning("published \\x1b[31mall\\x1b[0m")
+
+
+@registry.job
+def broken(ctx):
+    ctx.log.info("about to fail")
+    raise ValueError("no such supplier")
+
+
+scheduler = Scheduler(
+    f"sqlite:///{Path(__file__).with_name('jobs.db')}",
+    registry=registry,
+    schedules=[
+        Schedule(id="feed-refresh", cron="*/15 * * * *", group="feed", enabled=True),
+        Schedule(id="nightly", cron="0 2 * * *", timezone="Europe/Oslo", jobs=["broken"]),
+        Schedule(id="dev-only", every=60, environments=["development"], enabled=True),
+    ],
+)
+'''
+
+
+class CommandLine:
+    """`jobsched ARGUMENT...` in this process, in the current folder."""
+
+    def __call__(self, *arguments: str, code: int = 0) -> Result:
+        """What the command printed; any other exit code than `code` fails the test."""
+        result = CliRunner().invoke(main, arguments, prog_name="jobsched")
+        assert result.exit_code == code, result.output + repr(result.exception)
+        return result
+
+    def out(self, *arguments: str, code: int = 0) -> str:
+        """What it printed on stdout."""
+        return self(*arguments, code=code).stdout
+
+    def error(self, *arguments: str, code: int = 1) -> str:
+        """The one line that it printed on stderr; nothing on stdout."""
+        result = self(*arguments, code=code)
+        assert result.stdout == ""
+        (line,) = result.stderr.splitlines()
+        return str(line)
+
+    def json(self, *arguments: str, code: int = 0) -> Any:
+        """The JSON document that it printed on stdout."""
+        return json.loads(self(*arguments, "--json", code=code).stdout)
+
+
+@pytest.fixture
+def jobsched() -> CommandLine:
+    return CommandLine()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty current folder, without settings, whose modules are forgotten afterwards."""
+    for variable in [*os.environ]:
+        if variable.startswith(("JOBSCHED_", "SCHEDULE_")) or variable == "DATABASE_URL":
+            monkeypatch.delenv(variable)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
+    known = set(sys.modules)
+    importlib.invalidate_caches()
+    yield tmp_path
+    for name in set(sys.modules) - known:
+        if getattr(sys.modules[name], "__file__", None) is None or is_inside(name, tmp_path):
+            del sys.modules[name]
+
+
+def is_inside(module: str, folder: Path) -> bool:
+    return Path(str(sys.modules[module].__file__)).is_relative_to(folder)
+
+
+@pytest.fixture
+def shop(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with an app, named by JOBSCHED_APP."""
+    (folder / "shop.py").write_text(SHOP, "utf-8")
+    monkeypatch.setenv("JOBSCHED_APP", "shop:scheduler")
+    return folder
+
+
+@pytest.fixture
+def scheduler(shop: Path) -> Iterator[Scheduler]:
+    """The app's scheduler, its declarations written to the database."""
+    loaded = apps.load("shop:scheduler")
+    loaded.sync()
+    yield loaded
+    loaded.database.dispose()

@@ -4,7 +4,7 @@ import pytest
 
 from jobsched.cli import tables
 
-LONG_ID = "a-schedule-with-an-id-as-long-as-they-may-be-000050"
+LONG_ID = "a-schedule-with-an-id-as-long-as-they-may-be-00050"
 ROW = (LONG_ID, "*/15 * * * * America/Argentina/Buenos_Aires", "2026-03-02 13:00 CET, in 1 h")
 HEADINGS = ("schedule", "due", "next")
 
@@ -41,7 +41,27 @@ def test_nothing_is_cut_at_a_given_width(
     monkeypatch.setenv("COLUMNS", str(width))
     lines = printed.lines(ROW)
     assert max(map(len, lines)) <= width
+    assert lines[1].startswith(LONG_ID)
     shown = "".join("".join(lines[1:]).split())
+    assert sorted(shown) == sorted("".join("".join(ROW).split()))
+
+
+def test_words_are_whole(printed: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cell is folded between its words, as long as these are no monsters."""
+    monkeypatch.setenv("COLUMNS", "60")
+    shown = "\n".join(
+        printed.lines(("feed-refresh", "*/15 * * * * Europe/Oslo", "in 12 min 5 s" * 3))
+    )
+    assert "feed-refresh" in shown
+    assert "Europe/Oslo" in shown
+
+
+def test_a_very_narrow_terminal_cuts_nothing(
+    printed: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where not even the words fit, the table is wider than the terminal."""
+    monkeypatch.setenv("COLUMNS", "20")
+    shown = "".join("".join(printed.lines(ROW)[1:]).split())
     assert sorted(shown) == sorted("".join("".join(ROW).split()))
 
 

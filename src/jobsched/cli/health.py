@@ -21,7 +21,7 @@ NEXT_SHOWN = 5
 )
 @click.option(
     "--max-age",
-    type=click.FloatRange(min=0),
+    type=click.FloatRange(min=0, min_open=True),
     metavar="SECONDS",
     help="The latest heartbeat of a daemon must not be older than this.",
 )
@@ -60,8 +60,11 @@ def status(target: Target, as_json: bool) -> None:
         f"Firings: {found.running} running, {found.queued} queued, {found.waiting} waiting for a "
         "retry"
     )
+    states = [phrases.state(schedule) for schedule in found.schedules]
+    counts = ", ".join(f"{states.count(word)} {word}" for word in dict.fromkeys(states))
+    click.echo(f"Schedules: {counts or 'none'}")
     _show_problems(found)
-    _show_schedules(found)
+    _show_due_next(found)
     if found.workers:
         click.echo()
         show_workers(found.workers, found.now)
@@ -75,22 +78,20 @@ def _health(target: Target, max_age: float | None) -> Health:
 
 
 def _show_problems(found: Status) -> None:
-    if not found.health.problems:
-        return
+    problems = found.health.problems
+    if all(one.message == found.health.message for one in problems):
+        return  # said already
     click.echo()
     tables.show(
         ("level", "problem", "since"),
         [
             (one.level, one.message, phrases.when(one.since, found.now) if one.since else "")
-            for one in found.health.problems
+            for one in problems
         ],
     )
 
 
-def _show_schedules(found: Status) -> None:
-    states = [phrases.state(schedule) for schedule in found.schedules]
-    counts = ", ".join(f"{states.count(word)} {word}" for word in dict.fromkeys(states))
-    click.echo(f"Schedules: {counts or 'none'}")
+def _show_due_next(found: Status) -> None:
     due = [(one.next_run_at, one) for one in found.schedules if one.enabled and one.next_run_at]
     due.sort(key=lambda pair: pair[0])
     if not due:

@@ -30,9 +30,10 @@ def schedules(target: Target, retired: bool, as_json: bool) -> None:
     elif states:
         now = scheduler.database.time.now()
         tables.show(
-            ("schedule", "due", "runs", "state", "next", "last", "ok/failed", "remark"),
+            ("schedule", "due", "runs", "state", "next", "last", "ok/failed"),
             [_schedule_row(state, now) for state in states],
         )
+        _show_remarks(states)
     else:
         click.echo(f"No schedules in app {scheduler.app}. {_HOW_THEY_COME}")
 
@@ -150,8 +151,17 @@ def _schedule_row(state: ScheduleState, now: datetime) -> tuple[str, ...]:
         phrases.when(state.next_run_at, now, declared.timing.timezone),
         phrases.last_result(state),
         f"{state.run_count}/{state.failure_count}",
-        phrases.remark(state),
     )
+
+
+def _show_remarks(states: Sequence[ScheduleState]) -> None:
+    """Below the table, where they have room: what stands in a schedule's way."""
+    remarks = [(state.declaration.id, phrases.remark(state)) for state in states]
+    said = [(schedule_id, remark) for schedule_id, remark in remarks if remark]
+    if said:
+        click.echo()
+    for schedule_id, remark in said:
+        click.echo(f"{schedule_id}: {phrases.one_line(remark)}")
 
 
 def _job_row(state: JobState) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,9 @@ PAGE = 1000
 """Log lines read at once."""
 POLL_S = 0.5
 """How long `--follow` waits between two reads."""
+
+Said = tuple[LogLine, JobRun | None]
+"""A log line, and the job run that said it where that is known."""
 
 
 @click.command(
@@ -76,7 +79,7 @@ def logs(
     tail = Tail(scheduler, firing_id)
     if not as_json:
         click.echo(_title(tail.firing), err=True)
-    _print(_last(tail.read(), count), tail.runs, as_json)
+    _print(_last(tail.read(), count), as_json)
     if follow:
         _follow(tail, as_json)
     if not as_json:
@@ -98,33 +101,31 @@ class Tail:
         """Read the firing once; raises NotFoundError."""
         self.firing = self.scheduler.firing(self.firing_id)
 
-    def read(self) -> Iterator[LogLine]:
+    def read(self) -> Iterator[Said]:
         """The lines that were written since the last reading."""
         # The firing first: when it has ended here, no line can follow those read below.
         self.firing = self.scheduler.firing(self.firing_id)
+        runs = {run.id: run for run in self.firing.runs}
         for line in _pages(
             lambda after: self.scheduler.logs(firing_id=self.firing_id, after=after, limit=PAGE),
             self._after,
         ):
             self._after = line.id
-            yield line
-
-    @property
-    def runs(self) -> dict[int, JobRun]:
-        """The firing's job runs, by id."""
-        return {run.id: run for run in self.firing.runs}
+            if line.job_run_id not in runs:  # it has started since
+                runs = {run.id: run for run in self.scheduler.firing(self.firing_id).runs}
+            yield line, runs.get(line.job_run_id)
 
 
 def _follow(tail: Tail, as_json: bool) -> None:
     clock, never = tail.scheduler.database.clock, threading.Event()
     while tail.firing.status in LIVE_FIRINGS:
         clock.wait(never, POLL_S)
-        _print(tail.read(), tail.runs, as_json)
+        _print(tail.read(), as_json)
 
 
 def _print_run(scheduler: "Scheduler", run_id: int, count: int | None, as_json: bool) -> None:
     lines = _pages(lambda after: scheduler.logs(run_id=run_id, after=after, limit=PAGE), 0)
-    _print(_last(lines, count), {}, as_json)
+    _print(_last(((line, None) for line in lines), count), as_json)
 
 
 def _pages(read: Callable[[int], list[LogLine]], after: int) -> Iterator[LogLine]:
@@ -136,7 +137,7 @@ def _pages(read: Callable[[int], list[LogLine]], after: int) -> Iterator[LogLine
         after = page[-1].id
 
 
-def _last(lines: Iterable[LogLine], count: int | None) -> Iterable[LogLine]:
+def _last(lines: Iterable[Said], count: int | None) -> Iterable[Said]:
     """The last `count` of the lines, or all of them."""
     return lines if count is None else deque(lines, count)
 
@@ -153,9 +154,8 @@ def _latest(scheduler: "Scheduler", schedule_id: str) -> int | None:
     return None
 
 
-def _print(lines: Iterable[LogLine], runs: Mapping[int, JobRun], as_json: bool) -> None:
-    for line in lines:
-        run = runs.get(line.job_run_id)
+def _print(lines: Iterable[Said], as_json: bool) -> None:
+    for line, run in lines:
         if as_json:
             documents.show_line(documents.log_line(line, run))
         else:

@@ -1,18 +1,21 @@
 """Tables for people. On a terminal they fit its width; in a pipe each row is one line.
 
-Nothing is ever cut: what does not fit is folded. Rich is imported with the first table.
+Nothing is ever cut: what does not fit is folded, between words where that is possible. Rich is
+imported with the first table.
 """
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import click
 
 from jobsched.cli.phrases import one_line
 
-_NARROWEST = 8
-"""Below this a column is not squeezed; the table is then wider than the terminal."""
+GAP = 2
+"""Blanks between two columns."""
+LONGEST_WORD = 16
+"""Words up to this length are kept whole, in the first column words of any length."""
 
 _STYLES = {
     "SUCCESS": "green",
@@ -39,20 +42,21 @@ def show(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    cells = [[one_line(cell) for cell in row] for row in rows]
-    kept = [i for i in range(len(headings)) if i == 0 or any(row[i] for row in cells)]
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for i in kept:
-        longest_word = max((len(word) for row in cells for word in row[i].split()), default=0)
-        table.add_column(
-            headings[i].upper(),
-            overflow="fold",
-            min_width=min(max(longest_word, len(headings[i])), _NARROWEST),
-        )
-    for row in cells:
+    lines = [[one_line(cell) for cell in row] for row in rows]
+    columns = {
+        heading.upper(): [line[i] for line in lines]
+        for i, heading in enumerate(headings)
+        if i == 0 or any(line[i] for line in lines)
+    }
+    console = Console(file=sys.stdout, width=_terminal_width(), highlight=False)
+    widths = _widths(columns, console.width)
+    console.width = sum(widths) + GAP * len(widths)  # rich cuts what is wider
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0))
+    for heading, width in zip(columns, widths, strict=True):
+        table.add_column(heading, overflow="fold", width=width)
+    for cells in zip(*columns.values(), strict=True):
         # Text, not str: what comes from the database must not be read as markup.
-        table.add_row(*(Text(row[i], style=_STYLES.get(row[i], "")) for i in kept))
-    console = Console(file=sys.stdout, width=_width(), highlight=False)
+        table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in cells))
     with console.capture() as captured:
         console.print(table)
     for line in captured.get().splitlines():
@@ -65,6 +69,24 @@ def styled(word: str) -> str:
     return click.style(word, fg=colour) if colour else word
 
 
-def _width() -> int | None:
+def _widths(columns: Mapping[str, Sequence[str]], room: int) -> list[int]:
+    """The width of each column: what its cells need, less where they can be folded."""
+    from rich.cells import cell_len
+
+    needed: list[int] = []
+    least: list[int] = []
+    for heading, cells in columns.items():
+        longest_word = max((cell_len(word) for cell in cells for word in cell.split()), default=0)
+        if least:  # an id, in the first column, is always whole
+            longest_word = min(longest_word, LONGEST_WORD)
+        needed.append(max(len(heading), *(cell_len(cell) for cell in cells), 0))
+        least.append(max(len(heading), longest_word))
+    while sum(needed) + GAP * (len(needed) - 1) > room and needed != least:
+        widest = max(range(len(needed)), key=lambda i: (needed[i] > least[i], needed[i]))
+        needed[widest] -= 1
+    return needed
+
+
+def _terminal_width() -> int | None:
     """The terminal's; in a pipe as much as the rows need, unless COLUMNS asks for a width."""
     return None if sys.stdout.isatty() or "COLUMNS" in os.environ else 100_000
