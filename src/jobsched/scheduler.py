@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
@@ -102,15 +102,12 @@ class Scheduler(Operations):
         itself waits for threads that are left when the interpreter exits. With
         `JOBSCHED_ENABLED=false` it returns True at once.
         """
-        self.start()
-        daemon = self._live_daemon()
-        if daemon is None:
-            return True
         stop = stopping.StopRequest()
-        if install_signals:
-            with stopping.signals(stop):
-                return self._run_until_asked(daemon, stop)
-        return self._run_until_asked(daemon, stop)
+        # Before the start: a registered daemon is never killed by a signal that it could obey.
+        with stopping.signals(stop) if install_signals else nullcontext():
+            self.start()
+            daemon = self._live_daemon()
+            return True if daemon is None else self._run_until_asked(daemon, stop)
 
     def start(self) -> None:
         """Start the daemon in background threads of this process; nothing when it runs already.
