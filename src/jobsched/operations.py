@@ -1,14 +1,14 @@
 """What operators and the app itself ask for: it needs the database, not the host's code."""
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from jobsched.durations import Duration, parse_duration
-from jobsched.errors import DeclarationError
+from jobsched.errors import ConfigurationError, DeclarationError
 from jobsched.json_values import parse_params
 from jobsched.model import (
     Firing,
@@ -28,6 +28,7 @@ from jobsched.store import (
     definitions,
     history,
     overview,
+    prune,
     request,
     schedules,
     schema,
@@ -36,6 +37,7 @@ from jobsched.store import (
     workers,
 )
 from jobsched.store.database import Database, Transaction
+from jobsched.store.prune import Pruned
 from jobsched.store.request import Request
 
 T = TypeVar("T")
@@ -145,6 +147,27 @@ class Operations:
         Raises NotFoundError, and ConflictError for a firing that is live or succeeded.
         """
         return self._change(lambda tx: steer.retry(tx, self.app, firing_id, by=by))
+
+    def prune(self, *, days: int | None = None, dry_run: bool = False) -> Pruned:
+        """Delete what ended more than `days` ago (default `JOBSCHED_RETENTION_DAYS`).
+
+        In short transactions, until nothing is left; how many rows of each kind went. With
+        `dry_run` they are counted only. Live firings are never touched.
+        """
+        if days is not None and days < 1:
+            raise ConfigurationError(f"days={days}: must be 1 or more")
+        self._need_tables()
+        length = timedelta(days=self.settings.retention_days if days is None else days)
+
+        def before(tx: Transaction) -> datetime:
+            return tx.now - length
+
+        if dry_run:
+            return self._read(lambda tx: prune.count(tx, self.app, before(tx)))
+        total = Pruned()
+        while pruned := self._change(lambda tx: prune.prune(tx, self.app, before(tx))):
+            total += pruned
+        return total
 
     # Reading
 

@@ -162,6 +162,20 @@ class Scheduler(Operations):
         finally:
             await asyncio.to_thread(self.stop)
 
+    def close(self, grace: Duration | None = None) -> bool:
+        """Stop the daemon, if it runs, and close our connections to the database; idempotent.
+
+        The answer is that of `stop`: while it is False the connections stay open. The host's own
+        engine is not touched.
+        """
+        if not self.stop(grace):
+            return False
+        if self._inline is not None:
+            self._inline.end()
+            self._inline = None
+        self.database.dispose()
+        return True
+
     def tick(self) -> timedelta:
         """One pass without threads, for tests: fire what is due and run it to its end here.
 

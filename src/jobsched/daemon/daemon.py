@@ -16,6 +16,7 @@ from jobsched.daemon.heartbeat import Heart
 from jobsched.daemon.launch import Around, Launcher
 from jobsched.daemon.locking import ScheduleLocks
 from jobsched.daemon.looper import Looper, Service
+from jobsched.daemon.pruning import PruningPass
 from jobsched.daemon.recorder import Recorder
 from jobsched.daemon.recovery import RecoveryPass
 from jobsched.daemon.runner import Runner
@@ -81,6 +82,7 @@ class Daemon:
         recovery = RecoveryPass(database, settings, parts.code, self.heart)
         cancellation = CancellationPass(database, settings, self.runner)
         services: list[Service] = [_Registration(self), self._locks, firing, cancellation, recovery]
+        services.append(PruningPass(database, settings, parts.code.app))
         self.looper = Looper(services, clock)
         recovery.on_recovered = self.looper.wake
         self.runner.on_slot_free = self.looper.wake

@@ -58,6 +58,7 @@ class Database:
         self.time = DatabaseTime(self.clock)
         self.tables = build_tables(prefix, schema)
         self.engine = open_sibling(engine)
+        self._own = not isinstance(engine, sa.Engine)
         if schema is not None and self.dialect == "sqlite":
             raise ConfigurationError(
                 f"SQLite has no schemas such as {schema!r}: use a table prefix instead"
@@ -157,8 +158,11 @@ class Database:
             )
 
     def dispose(self) -> None:
-        """Close our connections; the host's engine is not touched."""
-        if not self.in_memory:
+        """Close our connections; the host's engine is not touched.
+
+        In memory the one connection is the database: it ends here if it was made from a URL.
+        """
+        if self._own or not self.in_memory:
             self.engine.dispose()
 
 
