@@ -14,8 +14,9 @@ from jobsched.daemon.slots import Reservation, Slots
 from jobsched.errors import DatabaseError
 from jobsched.model import Reason
 from jobsched.settings import Settings
-from jobsched.store import claim, fire, schedules
-from jobsched.store.claim import Claimed, Claimer, ClaimOutcome
+from jobsched.store import candidates, claim, fire, schedules
+from jobsched.store.candidates import Claimer
+from jobsched.store.claim import Claimed, ClaimOutcome
 from jobsched.store.database import Database, Transaction
 from jobsched.store.fire import FireOutcome
 from jobsched.store.peek import Peek, peek
@@ -153,7 +154,7 @@ class FiringPass:
         """A shared lock is taken before the transaction, given back when that claims nothing."""
         if not self._locks.shared:
             return self._database.transact(lambda tx: claim.claim(tx, claimer))
-        wanted = self._database.query(lambda tx: claim.wanted(tx, claimer))
+        wanted = self._database.query(lambda tx: candidates.wanted(tx, claimer))
         held, refused = self._locks.acquire(claimer.worker_id, wanted)
         try:
             outcome = self._database.transact(lambda tx: claim.claim(tx, claimer, allowed=held))
@@ -163,12 +164,12 @@ class FiringPass:
         self._locks.leave(held - {claimed.firing.id for claimed in outcome.claimed})
         if refused:
             delay = self._settings.poll_interval
-            self._database.transact(lambda tx: claim.postpone(tx, refused, delay))
+            self._database.transact(lambda tx: candidates.postpone(tx, refused, delay))
         return outcome
 
     def _claimer(self, slots: Reservation) -> Claimer:
         # Two daemons that reach for the same firings would get in each other's way every time.
-        aside = random.randrange(claim.PAGE) if self._contended else 0
+        aside = random.randrange(candidates.PAGE) if self._contended else 0
         return Claimer(self._heart.worker_id, self._app, self._knows, slots.left, aside)
 
     def _take_over(self, outcome: FireOutcome, slots: Reservation) -> None:

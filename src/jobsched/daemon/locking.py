@@ -12,7 +12,7 @@ from datetime import timedelta
 from jobsched.daemon.capture import clipped
 from jobsched.daemon.events import emit
 from jobsched.locks import DatabaseLock, LockBackend
-from jobsched.store.claim import Wanted
+from jobsched.store.candidates import Wanted
 from jobsched.store.schedules import owner
 
 

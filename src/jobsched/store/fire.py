@@ -19,8 +19,9 @@ from jobsched.model import (
     TriggerType,
 )
 from jobsched.planning.due import Decision, LiveFiring, Skip, decide
-from jobsched.store import claim, definitions, firings, plans, rows, schedules
-from jobsched.store.claim import Claimed, Claimer
+from jobsched.store import candidates, definitions, firings, plans, rows, schedules
+from jobsched.store.candidates import Claimer
+from jobsched.store.claim import Claimed
 from jobsched.store.database import Transaction
 from jobsched.store.firings import NewFiring
 
@@ -166,7 +167,7 @@ def _decide(
         raise RowsChangedError(state.declaration.id)
     plan = plans.plan_of(state.declaration, None, definitions.in_code(jobs))
     decision = decide(state.declaration, state.next_run_at, now, _as_live(live))
-    limited = claim.is_limited(state)
+    limited = candidates.is_limited(state)
     return _Due(state, plan, decision, limited and (bool(live) or state.locked_by is not None))
 
 
@@ -302,7 +303,7 @@ def _move_on(
     for one in due:
         state = one.schedule
         mine = (claimed or {}).get(state.declaration.id)
-        takes = mine is not None and claim.is_limited(state)
+        takes = mine is not None and candidates.is_limited(state)
         owner = (
             schedules.owner(mine.firing.claimed_by or "", mine.firing.id)
             if mine is not None and takes

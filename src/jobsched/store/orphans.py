@@ -16,7 +16,7 @@ from jobsched.model import (
     Worker,
     WorkerType,
 )
-from jobsched.store import claim, definitions, firings, plans, rows, schedules, workers
+from jobsched.store import candidates, definitions, firings, plans, rows, schedules, workers
 from jobsched.store.database import Transaction
 from jobsched.store.firings import FiringEnd
 
@@ -57,7 +57,7 @@ def _waiting(tx: Transaction, app: str, since: datetime) -> list[Firing]:
             table.c.status == FiringStatus.QUEUED.value,
             table.c.available_at <= since,
         )
-        .where(sa.not_(claim.held_back(tx)))
+        .where(sa.not_(candidates.held_back(tx)))
         .order_by(table.c.id)
         .limit(LIMIT)
     )
@@ -72,7 +72,7 @@ def _needs(
         return []
     jobs = definitions.current(tx, app)
     states = schedules.by_ids(tx, {f.schedule_id for f in waiting if f.schedule_id is not None})
-    written = claim.unfinished_jobs(tx, [firing.id for firing in waiting])
+    written = candidates.unfinished_jobs(tx, [firing.id for firing in waiting])
     return [
         (firing, written[firing.id] if firing.id in written else _planned(firing, states, jobs))
         for firing in waiting

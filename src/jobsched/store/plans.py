@@ -15,7 +15,7 @@ from jobsched.model import (
     PlannedJob,
     ScheduleDeclaration,
 )
-from jobsched.planning.plan import order, select
+from jobsched.planning.plan import Standing, order, select
 from jobsched.store import rows
 from jobsched.store.database import Transaction
 
@@ -134,3 +134,8 @@ def last_attempts(runs: Iterable[JobRun]) -> list[JobRun]:
     for run in runs:
         first_ids.setdefault(run.job_name, run.id)
     return sorted(last.values(), key=lambda run: first_ids[run.job_name])
+
+
+def standing(run: JobRun) -> Standing:
+    """Where a job stands by its last attempt."""
+    return Standing(PlannedJob(run.job_name, run.depends_on), run.status, run.available_at)

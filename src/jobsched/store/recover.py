@@ -19,7 +19,7 @@ from jobsched.model import (
 )
 from jobsched.planning.attempts import after_loss
 from jobsched.planning.plan import ending, skipped_by
-from jobsched.store import claim, definitions, firings, plans, rows, schedules, workers
+from jobsched.store import definitions, firings, plans, rows, schedules, workers
 from jobsched.store.database import Transaction
 
 
@@ -199,7 +199,7 @@ def settle_plans(
             firings.end_queued_runs(tx, [firing.id], JobRunStatus.CANCELLED, reason)
             last = _as(last, JobRunStatus.CANCELLED, {run.job_name for run in last})
         else:
-            skipped = skipped_by([claim.standing(run) for run in last])
+            skipped = skipped_by([plans.standing(run) for run in last])
             skip_runs(
                 tx, {run.id: skipped[run.job_name] for run in last if run.job_name in skipped}
             )
