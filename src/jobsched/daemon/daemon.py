@@ -213,6 +213,7 @@ class Daemon:
             worker_id=self.heart.worker_id,
             was=old,
         )
+        self.looper.wake()
 
     def _start_thread(self, name: str, target: Callable[[], None]) -> None:
         thread = threading.Thread(target=target, name=f"jobsched-{name}", daemon=True)

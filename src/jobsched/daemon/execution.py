@@ -42,7 +42,8 @@ class Execution:
 
     claimed: Claimed
     attempts: dict[str, list[Attempt]] = field(default_factory=dict)
-    cancelled: bool = False
+    cancelled: Reason | None = None
+    """Why it is to end, once it is: nothing of it starts any more, nothing is tried again."""
 
     def __post_init__(self) -> None:
         """Take the rows as the claim read them; jobs stay in plan order."""
@@ -97,7 +98,7 @@ class Execution:
         attempt.status = end.status
         batch.ends.append(end)
         again = None
-        if not self.cancelled:
+        if self.cancelled is None:
             again = self._next_attempt_at(attempt, now, retryable=retryable, share=share)
         if again is not None:
             self._add_attempt(attempt, again, batch)
@@ -106,7 +107,7 @@ class Execution:
 
     def cancel(self, reason: Reason, now: datetime, batch: Batch) -> list[Attempt]:
         """End what has not started; what runs, and must be asked to stop, is returned."""
-        self.cancelled = True
+        self.cancelled = reason
         for last in self._last():
             if last.status is _S.QUEUED:
                 self._end_queued(last, _S.CANCELLED, reason, now, batch)
@@ -122,12 +123,19 @@ class Execution:
             self._skip_blocked(now, batch)
         return None
 
-    def leave(self, now: datetime, batch: Batch, *, draining: bool, reason: str | None) -> bool:
+    def ends_at(self) -> datetime | None:
+        """When the firing is past its schedule's timeout; None when it has none."""
+        started_at = self.claimed.firing.started_at
+        if self.claimed.timeout is None or started_at is None:
+            return None
+        return started_at + self.claimed.timeout
+
+    def leave(self, now: datetime, batch: Batch, *, draining: bool) -> bool:
         """End or hand back the firing if there is nothing left to do here; whether it went."""
         firing = self.claimed.firing
         status = ending(last.status for last in self._last())
         if status is not None:
-            batch.firing_ends.append(FiringEnd(firing, status, reason))
+            batch.firing_ends.append(FiringEnd(firing, status, self.cancelled))
             return True
         if self.running():
             return False

@@ -34,8 +34,7 @@ def judge(outcome: Outcome, now: datetime, took: timedelta) -> tuple[RunEnd, boo
         duration_ms=round(took.total_seconds() * 1000),
     )
     if launch.overran:
-        limit = timedelta(seconds=(launch.deadline or launch.started) - launch.started)
-        late = TimeoutError(f"past its timeout of {limit.total_seconds():g} s")
+        late = TimeoutError(_past(launch))
         return _failed(end, late, error, Reason.TIMEOUT), launch.job.retries_on(late)
     if asked == Reason.SHUTDOWN and isinstance(error, asyncio.CancelledError):
         return replace(end, status=JobRunStatus.LOST, reason=Reason.SHUTDOWN.value), False
@@ -47,6 +46,12 @@ def judge(outcome: Outcome, now: datetime, took: timedelta) -> tuple[RunEnd, boo
     if isinstance(error, ParameterError):
         return _failed(end, error, error, Reason.PARAMETERS), False
     return _failed(end, error, error, None), launch.job.retries_on(error)
+
+
+def _past(launch: Launch) -> str:
+    if launch.job.timeout is None or launch.deadline is None:
+        return "past the timeout of its schedule"
+    return f"past its timeout of {launch.job.timeout.total_seconds():g} s"
 
 
 def _failed(

@@ -134,7 +134,7 @@ class Runner:
         now = self._database.time.now()
         for _ in range(len(self._inbox)):
             self._handle(self._inbox.popleft(), batches, now)
-        self._check_timeouts(batches)
+        self._check_timeouts(batches, now)
         started = self._start_ready(batches, now)
         self._leave(batches, now)
         self._add_notes(batches)
@@ -154,9 +154,10 @@ class Runner:
         now, instant = self._database.time.now(), self._clock.monotonic()
         waits = [5.0, FLUSH_INTERVAL_S if self._launches else 5.0]
         for execution in self._executions.values():
-            at = execution.next_available_at(now)
-            if at is not None:
-                waits.append((at - now).total_seconds())
+            ends_at = execution.ends_at() if execution.cancelled is None else None
+            for at in (execution.next_available_at(now), ends_at):
+                if at is not None:
+                    waits.append((at - now).total_seconds())
         waits.extend(
             launch.deadline - instant
             for launch in self._launches.values()
@@ -208,8 +209,7 @@ class Runner:
         for execution in list(self._executions.values()):
             batch = self._batch(batches, execution)
             ends = len(batch.firing_ends)
-            reason = Reason.REQUESTED if execution.cancelled else None
-            if execution.leave(now, batch, draining=self._draining, reason=reason):
+            if execution.leave(now, batch, draining=self._draining):
                 del self._executions[execution.firing_id]
                 if len(batch.firing_ends) > ends:
                     outcomes.say_firing_ended(batch.firing_ends[-1], now)
@@ -272,7 +272,7 @@ class Runner:
             signal=signal,
             identity=RunIdentity(run_id, firing.id, self._post, self._database.time.now),
             started=instant,
-            deadline=self._deadline(execution, job, instant),
+            deadline=None if job.timeout is None else instant + job.timeout.total_seconds(),
         )
         self._launches[run_id] = launch
         emit(
@@ -284,16 +284,6 @@ class Runner:
             firing_id=firing.id,
         )
         self._launcher.launch(launch, self._post)
-
-    def _deadline(self, execution: Execution, job: Job, instant: float) -> float | None:
-        limits = []
-        if job.timeout is not None:
-            limits.append(instant + job.timeout.total_seconds())
-        firing = execution.claimed.firing
-        if execution.claimed.timeout is not None and firing.started_at is not None:
-            left = firing.started_at + execution.claimed.timeout - self._database.time.now()
-            limits.append(instant + max(0.0, left.total_seconds()))
-        return min(limits, default=None)
 
     def _result_of(self, firing_id: int, job: str) -> Any:
         return self._database.query(lambda tx: history.result(tx, firing_id, job))
@@ -321,16 +311,26 @@ class Runner:
             LogRecord(identity.run_id, identity.firing_id, "WARNING", message, identity.now())
         )
 
-    def _check_timeouts(self, batches: dict[str, Batch]) -> None:
+    def _check_timeouts(self, batches: dict[str, Batch], now: datetime) -> None:
         instant = self._clock.monotonic()
         for launch in self._launches.values():
-            if launch.deadline is not None and instant >= launch.deadline and not launch.overran:
-                launch.overran = True
-                self._ask_to_stop(launch, Reason.TIMEOUT)
+            if launch.deadline is not None and instant >= launch.deadline:
+                self._overran(launch)
+        for execution in self._executions.values():
+            ends_at = execution.ends_at()
+            if ends_at is not None and now >= ends_at and execution.cancelled is None:
+                batch = self._batch(batches, execution)
+                for attempt in execution.cancel(Reason.TIMEOUT, now, batch):
+                    self._overran(self._launches.get(attempt.run_id or 0))
+
+    def _overran(self, launch: Launch | None) -> None:
+        if launch is not None and not launch.overran:
+            launch.overran = True
+            self._ask_to_stop(launch, Reason.TIMEOUT)
 
     def _cancel(self, request: CancelRequest, batches: dict[str, Batch], now: datetime) -> None:
         execution = self._executions.get(request.firing_id)
-        if execution is None or (request.run_id is None and execution.cancelled):
+        if execution is None or (request.run_id is None and execution.cancelled is not None):
             return
         batch = self._batch(batches, execution)
         if request.run_id is None:
