@@ -115,26 +115,31 @@ def jittered(declaration: ScheduleDeclaration, occurrence: datetime) -> datetime
 def _occurrences(declaration: ScheduleDeclaration, due_at: datetime, now: datetime) -> _Due:
     timing = declaration.timing
     found = [due_at]
-    while len(found) < COUNT_LIMIT:
+    while len(found) <= COUNT_LIMIT + 1:  # the latest need not be missed
         following = next_occurrence(timing, found[-1])
         if following is None or following > now:
             return _Due(due_at, found[-1], tuple(found), len(found))
         found.append(following)
-    recent = _latest_occurrences(declaration, now)
+    recent = _latest_occurrences(declaration, due_at, now)
     return _Due(due_at, recent[-1], recent, None)
 
 
-def _latest_occurrences(declaration: ScheduleDeclaration, now: datetime) -> tuple[datetime, ...]:
-    """The last occurrences up to `now`, found without walking through ages."""
-    wanted = declaration.max_catchup + 1 if declaration.misfire is Misfire.RUN_ALL else 1
+def _latest_occurrences(
+    declaration: ScheduleDeclaration, due_at: datetime, now: datetime
+) -> tuple[datetime, ...]:
+    """The last occurrences from `due_at` up to `now`, found without walking through ages.
+
+    One more than may fire, so that the end of what is missed is known.
+    """
+    wanted = 1 + (declaration.max_catchup if declaration.misfire is Misfire.RUN_ALL else 1)
     window = timedelta(minutes=1)
     while True:
-        found: list[datetime] = []
-        cursor = now - window
+        cursor = now - min(window, now - due_at)
+        found = [due_at] if cursor == due_at else []
         while (following := next_occurrence(declaration.timing, cursor)) and following <= now:
             found.append(following)
             cursor = following
-        if len(found) >= wanted:
+        if len(found) >= wanted or found[:1] == [due_at]:
             return tuple(found[-wanted:])
         window *= 4
 
@@ -178,7 +183,7 @@ def _overlaps(
 ) -> tuple[list[Fire], list[Skip], tuple[int, ...]]:
     fires = [Fire(at, jittered(declaration, at)) for at in wanted]
     overlap = declaration.overlap
-    if overlap is Overlap.ALLOW or (not live and len(wanted) <= 1):
+    if not wanted or overlap is Overlap.ALLOW or (not live and len(wanted) == 1):
         return fires, [], ()
     if overlap is Overlap.CANCEL_PREVIOUS:
         return fires, [], tuple(firing.id for firing in live)
