@@ -62,9 +62,8 @@ class CronExpression:
         """
         if after.utcoffset() is None:
             raise DeclarationError(f"after={after!r}: a naive datetime; give it a tzinfo, as UTC")
-        after = after.astimezone(UTC).replace(microsecond=0)
         try:
-            return self._next(after, zone)
+            return self._next(after.astimezone(UTC).replace(microsecond=0), zone)
         except OverflowError:
             return None  # the year 9999 ends what a datetime can say
 

@@ -92,9 +92,9 @@ def days_of_month(text: str) -> tuple[DaysOfMonth, ...]:
         day = _value(DAY, nearest[1], text)
         return (DaysOfMonth(f"{day}w", shortest_month=day),)
     items = text.split(",")
-    plain = ",".join(item for item in items if item != "l")
-    parts = (DaysOfMonth(numbers(DAY, plain)),) if plain or "l" not in items else ()
-    return (*parts, DaysOfMonth("l")) if "l" in items else parts
+    plain = [item for item in items if item != "l"]
+    parts = [DaysOfMonth(numbers(DAY, ",".join(plain)))] if plain else []
+    return (*parts, DaysOfMonth("l")) if len(plain) < len(items) else tuple(parts)
 
 
 def days_of_week(text: str) -> str:

@@ -142,7 +142,7 @@ def _every(every: timedelta) -> str:
 
 def _go_duration(text: str) -> timedelta | None:
     """The duration that `1h30m` stands for, or None."""
-    if not re.fullmatch(r"(\d{1,6}(\.\d{1,6})?(h|m|s))+", text):
+    if not re.fullmatch(r"(\d{1,6}(\.\d{1,6})?(h|m|s)){1,3}", text):
         return None
     unit_seconds = {"h": 3600, "m": 60, "s": 1}
     parts = re.findall(r"([\d.]+)([hms])", text)
