@@ -155,9 +155,8 @@ class Runner:
         waits = [5.0, FLUSH_INTERVAL_S if self._launches else 5.0]
         for execution in self._executions.values():
             ends_at = execution.ends_at() if execution.cancelled is None else None
-            for at in (execution.next_available_at(now), ends_at):
-                if at is not None:
-                    waits.append((at - now).total_seconds())
+            times = (execution.next_available_at(now), ends_at)
+            waits.extend((at - now).total_seconds() for at in times if at is not None)
         waits.extend(
             launch.deadline - instant
             for launch in self._launches.values()
