@@ -54,9 +54,13 @@ class Daemon:
         parts: Parts,
         *,
         inline: bool = False,
+        launcher: Launcher | None = None,
         worker_type: WorkerType = WorkerType.SCHEDULE_DAEMON,
     ) -> None:
-        """No thread and no row before `register`; `inline` runs jobs in the caller's thread."""
+        """No thread and no row before `register`.
+
+        `inline` runs jobs in the caller's thread; a `launcher` of one's own does what it likes.
+        """
         self._parts = parts
         database, settings, clock = parts.database, parts.settings, parts.clock
         self.heart = Heart(
@@ -64,12 +68,12 @@ class Daemon:
         )
         self._recorder = Recorder(database, clock)
         self._slots = Slots(settings.max_workers)
-        self._launcher = Launcher(parts.executors, parts.around, inline=inline)
+        self._launcher = launcher or Launcher(parts.executors, parts.around, inline=inline)
         self.runner = Runner(
             database, parts.jobs, self._launcher, self._recorder, self._slots, clock
         )
         self._locks = ScheduleLocks(parts.lock, settings.lock_timeout)
-        firing = FiringPass(
+        self.firing = FiringPass(
             database,
             settings,
             parts.code.app,
@@ -79,12 +83,18 @@ class Daemon:
             self._locks,
             self.runner.adopt,
         )
-        recovery = RecoveryPass(database, settings, parts.code, self.heart)
+        self.recovery = RecoveryPass(database, settings, parts.code, self.heart)
         cancellation = CancellationPass(database, settings, self.runner)
-        services: list[Service] = [_Registration(self), self._locks, firing, cancellation, recovery]
-        services.append(PruningPass(database, settings, parts.code.app))
+        services: list[Service] = [
+            _Registration(self),
+            self._locks,
+            self.firing,
+            cancellation,
+            self.recovery,
+            PruningPass(database, settings, parts.code.app),
+        ]
         self.looper = Looper(services, clock)
-        recovery.on_recovered = self.looper.wake
+        self.recovery.on_recovered = self.looper.wake
         self.runner.on_slot_free = self.looper.wake
         self.runner.on_left = self._locks.leave
         self.runner.may_start = self.heart.is_fresh

@@ -7,6 +7,7 @@ instruction). One thread steps; `tick()` steps in the caller's thread.
 """
 
 import logging
+import math
 import random
 import threading
 from collections import deque
@@ -32,6 +33,7 @@ from jobsched.store.database import Database
 from jobsched.store.record import Batch, LogRecord, Recorded, RunEnd, RunNote
 
 logger = logging.getLogger("jobsched.daemon")
+LONGEST_WAIT_S = 5.0
 FLUSH_INTERVAL_S = 0.25
 """Log lines and progress wait this long for company, unless a job run starts or ends."""
 
@@ -84,8 +86,8 @@ class Runner:
 
     def adopt(self, claimed: Claimed) -> None:
         """Run a firing that was claimed; slots for its RUNNING job runs were taken before."""
-        self.idle.clear()
         self._post(claimed)
+        self.idle.clear()
 
     def cancel(self, request: CancelRequest) -> None:
         """Pass on an operator's request."""
@@ -144,15 +146,26 @@ class Runner:
                 recorded = self._recorder.write(batch)
                 freed = freed or bool(batch.ends)
                 self._written(batch, recorded, started)
-        if not self._executions:
-            self.idle.set()
+        self._say_whether_idle()
         if freed and self.slots.free and not self._draining:
             self.on_slot_free()
 
+    def _say_whether_idle(self) -> None:
+        if self._executions:
+            self.idle.clear()
+            return
+        self.idle.set()
+        if self._inbox:  # a firing came in between: whoever waits must not miss it
+            self.idle.clear()
+
     def _next_wake(self) -> float:
-        """Seconds until a retry or a timeout needs a step, or notes want to be flushed."""
+        """Seconds until a step is needed: notes want to be flushed while something runs."""
+        return min(self.next_event_s(), FLUSH_INTERVAL_S if self._launches else LONGEST_WAIT_S)
+
+    def next_event_s(self) -> float:
+        """Seconds until a retry is due or a timeout passes; infinity when there is none."""
         now, instant = self._database.time.now(), self._clock.monotonic()
-        waits = [5.0, FLUSH_INTERVAL_S if self._launches else 5.0]
+        waits = [math.inf]
         for execution in self._executions.values():
             ends_at = execution.ends_at() if execution.cancelled is None else None
             times = (execution.next_available_at(now), ends_at)
