@@ -23,7 +23,7 @@ LAYERS = (
         "occurrences",
         "settings",
     }
-    | {"windows_zones", "zones"},
+    | {"failpoints", "windows_zones", "zones"},
     {"registry", "policies", "parameters", "context", "declarations"},
     {"planning"},
     {"store"},

@@ -14,6 +14,7 @@ from datetime import timedelta
 from jobsched.clock import Clock
 from jobsched.daemon.events import emit_failure
 from jobsched.errors import DatabaseError
+from jobsched.failpoints import failpoint
 from jobsched.model import WorkerStatus, WorkerType
 from jobsched.settings import Settings
 from jobsched.store import workers
@@ -77,9 +78,11 @@ class Heart:
         """One sign of life; False, and `lost` is set, when this worker was declared dead."""
         worker_id, status = self.worker_id, self.status
         sent = self._clock.monotonic()
+        failpoint("beat.before")
         alive = self._database.transact(
             lambda tx: workers.beat(tx, worker_id, status, self.running())
         )
+        failpoint("beat.after")
         with self._lock:
             if worker_id != self.worker_id:
                 return True  # registered anew in between

@@ -25,6 +25,7 @@ from jobsched.daemon.execution import Attempt, Execution
 from jobsched.daemon.launch import Launch, Launcher, Outcome
 from jobsched.daemon.recorder import GaveUpError, Recorder
 from jobsched.daemon.slots import Slots
+from jobsched.failpoints import failpoint
 from jobsched.model import JobRunStatus, OnLost, Reason
 from jobsched.registry import Job
 from jobsched.store import history
@@ -295,6 +296,7 @@ class Runner:
             attempt=run.attempt,
             firing_id=firing.id,
         )
+        failpoint("run.before")
         self._launcher.launch(launch, self._post)
 
     def _result_of(self, firing_id: int, job: str) -> Any:
@@ -305,6 +307,7 @@ class Runner:
         run_id = launch.identity.run_id
         self._launches.pop(run_id, None)
         self.slots.give(1)
+        failpoint("run.after")
         execution = self._executions.get(launch.identity.firing_id)
         if execution is None or execution.find(run_id) is None:
             return  # fenced, or abandoned: the row says what others made of it

@@ -10,6 +10,7 @@ from types import FrameType
 
 from jobsched.clock import Clock
 from jobsched.daemon.daemon import Daemon
+from jobsched.failpoints import failpoint
 
 LAST_WORDS = timedelta(seconds=5)
 """How long the writing down of what is left behind may take."""
@@ -62,7 +63,9 @@ def drain(daemon: Daemon, grace: timedelta, clock: Clock, request: StopRequest |
 
     When the grace is over async jobs are cancelled; threads cannot be, and go on.
     """
+    failpoint("drain.asked")
     daemon.drain()
+    failpoint("drain.begun")
     deadline = clock.monotonic() + grace.total_seconds()
     while (left := deadline - clock.monotonic()) > 0:
         if daemon.wait_idle(timedelta(seconds=min(left, 0.2))):

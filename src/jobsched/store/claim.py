@@ -10,6 +10,7 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
+from jobsched.failpoints import failpoint
 from jobsched.model import Firing, FiringStatus, JobRun, JobRunStatus, JobState, Reason
 from jobsched.planning.attempts import past_deadline
 from jobsched.planning.plan import ready
@@ -61,6 +62,7 @@ def claim(
     ]
     free = _lock_schedules(tx, found)
     mine = _lock_firings(tx, [one for one in found if not one.limited or one in free])
+    failpoint("claim.locked")
     late = [one for one in mine if _is_too_late(tx, one)]
     _end_too_late(tx, late)
     timely = [one for one in mine if one not in late]
@@ -154,6 +156,7 @@ def _take(
             )
             slots -= sum(run.status is JobRunStatus.RUNNING for run in first)
             new_runs.extend(first)
+    failpoint("claim.marked")
     plans.insert(tx, new_runs)
     _go_on(tx, claimer.worker_id, [one.firing.id for one in found if one.plan is None], slots)
     runs = plans.runs_of(tx, [firing.id for firing in taken])

@@ -15,6 +15,7 @@ from sqlalchemy.pool import StaticPool
 
 from jobsched.clock import Clock, DatabaseTime, SystemClock
 from jobsched.errors import ConfigurationError, DatabaseError
+from jobsched.failpoints import failpoint
 from jobsched.store.sibling import WRITES, open_sibling
 from jobsched.store.tables import Tables, build_tables
 
@@ -117,6 +118,8 @@ class Database:
             connection = connection.execution_options(**{WRITES: True})
             with connection.begin():
                 yield Transaction(connection, self.tables, self.measure(connection))
+                failpoint("commit.before")
+        failpoint("commit.after")
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from jobsched.failpoints import failpoint
 from jobsched.model import (
     Firing,
     FiringStatus,
@@ -135,6 +136,7 @@ def _fire_rows(
     claim_at_once: bool,
     decided_before: bool = False,
 ) -> FireOutcome:
+    failpoint("fire.selected")
     jobs = definitions.states(tx, claimer.app)
     states = [rows.schedule_state(row) for row in due_rows]
     live = firings.live_of_schedules(tx, [state.declaration.id for state in states])
@@ -150,6 +152,7 @@ def _fire_rows(
         for key in firings.by_keys(tx, new):
             del new[key]
     firings.insert(tx, list(new.values()))
+    failpoint("fire.inserted")
     claimed = _claim(tx, claimer, [key for key in chosen if key in new], chosen, jobs)
     _move_on(tx, due, {c.firing.schedule_id or "": c for c in claimed})
     return FireOutcome(

@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from jobsched.failpoints import failpoint
 from jobsched.model import LIVE_FIRINGS, FiringStatus, WorkerStatus
 from jobsched.store.database import Transaction
 
@@ -51,6 +52,7 @@ def prune(tx: Transaction, app: str, before: datetime) -> Pruned:
     """Delete one batch of what ended before then; nothing is left when it deletes nothing."""
     old = _old_firings(tx, app, before)
     runs = _ids(tx, tx.tables.job_run.c.firing_id.in_(old), tx.tables.job_run) if old else []
+    failpoint("prune.selected")
     lines = _delete_lines(tx, runs)
     if lines == LOG_LINES:
         return Pruned(log_lines=lines)  # a run that logged much: its rows go with a later batch

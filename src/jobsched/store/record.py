@@ -12,6 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from jobsched.failpoints import failpoint
 from jobsched.model import Firing, FiringStatus, JobRunStatus
 from jobsched.store import firings, plans, schedules
 from jobsched.store.database import Transaction
@@ -145,11 +146,13 @@ def record(tx: Transaction, batch: Batch) -> Recorded:
     wanted = batch.firing_ids()
     mine = _lock_mine(tx, batch.worker_id, wanted)
     written = _written_before(tx, batch, wanted - mine) if batch.tried else set()
+    failpoint("record.locked")
     part = batch.only(mine)
     if batch.tried:
         _drop_what_is_written(tx, part)
     _start(tx, part)
     _end_runs(tx, part.ends)
+    failpoint("record.ended")
     plans.insert(tx, part.attempts)
     _note(tx, part.notes)
     _log(tx, part.logs)

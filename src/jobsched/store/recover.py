@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
+from jobsched.failpoints import failpoint
 from jobsched.model import (
     LIVE_RUNS,
     Firing,
@@ -74,6 +75,7 @@ def recover(tx: Transaction, worker_id: str) -> Recovered | None:
     lives = worker is not None and not (_is_dead(worker, tx) and workers.mark_lost(tx, worker))
     if lives:
         return None
+    failpoint("recover.marked")
     held = _claimed_by(tx, worker_id, lock=False)
     locked = schedules.lock(tx, [*_locked_by(tx, worker_id), *_schedule_ids(held)])
     held = _claimed_by(tx, worker_id, lock=True)
@@ -83,6 +85,7 @@ def recover(tx: Transaction, worker_id: str) -> Recovered | None:
         app: definitions.states(tx, app) for app in {firing.app for firing in held}
     }
     lost = _lose_runs(tx, worker_id, held, runs, jobs)
+    failpoint("recover.lost")
     ends, requeued = settle_plans(tx, held)
     firings.end(tx, ends)
     settlements = [firings.settlement(one, tx.now) for one in ends]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from jobsched.errors import DatabaseError, SchemaError
+from jobsched.failpoints import failpoint
 from jobsched.store.database import Database, Transaction, lost_against_another
 from jobsched.store.migrations import VERSIONS
 from jobsched.store.migrations.lock import alone
@@ -98,6 +99,7 @@ def _migrate(database: Database, tx: Transaction) -> list[str]:
             if not state.same_major:
                 raise SchemaError(_other_major(state))
             return []
+        failpoint("migrate.locked")
         from jobsched.store.migrations.context import upgrade
 
         try:
@@ -110,6 +112,7 @@ def _migrate(database: Database, tx: Transaction) -> list[str]:
                 f"the tables could not be brought to version {state.wanted}: {refusal}; "
                 "let a user who may change tables run `python -m jobsched migrate`"
             ) from error
+        failpoint("migrate.applied")
     return list(state.pending)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from jobsched.errors import DeclarationError
+from jobsched.failpoints import failpoint
 from jobsched.model import (
     JobDefinition,
     ScheduleDeclaration,
@@ -69,6 +70,7 @@ def sync(tx: Transaction, code: Declared, *, declared_by: str | None = None) -> 
     Raises DeclarationError when another app of this database owns a schedule of the same id.
     """
     _sync_jobs(tx, code, declared_by)
+    failpoint("sync.between")
     added, changed, revived = _sync_schedules(tx, code, declared_by)
     retired = retire(tx, code)
     return SyncReport(tuple(added), tuple(changed), tuple(retired), tuple(revived))
