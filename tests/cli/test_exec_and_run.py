@@ -133,3 +133,49 @@ def test_run_of_a_wrong_declaration_does_not_start(shop: Path, jobsched: "Comman
     wrong = (shop / "shop.py").read_text("utf-8").replace('jobs=["broken"]', 'jobs=["brokn"]')
     (shop / "wrong.py").write_text(wrong, "utf-8")
     assert "brokn" in jobsched.error("run", "wrong:scheduler")
+
+
+STUBBORN = """
+import threading
+from jobsched import Registry, Schedule, Scheduler
+
+registry = Registry()
+
+@registry.job
+def endless():
+    threading.Event().wait()
+
+scheduler = Scheduler(
+    "sqlite:///jobs.db", registry=registry, schedules=[Schedule(id="always", every=1, enabled=True)]
+)
+"""
+
+
+def test_run_leaves_a_job_behind_at_the_end_of_the_grace(
+    shop: Path, jobsched: "CommandLine", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread cannot be ended, but the process can: exit code 1, and the job run is LOST."""
+    (shop / "stubborn.py").write_text(STUBBORN, "utf-8")
+    monkeypatch.setenv("JOBSCHED_SHUTDOWN_GRACE", "0.2")
+    with daemon(shop, "stubborn:scheduler") as process:
+        lines_until(process, lambda line: "job endless started" in line)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 1, errors
+    document = jobsched.json("--app", "stubborn:scheduler", "history", "--status", "FAILED")
+    assert [(run["status"], run["reason"]) for run in document[0]["runs"]] == [("LOST", "shutdown")]
+
+
+def test_run_says_nothing_twice(shop: Path) -> None:
+    """An app that logs to the console itself keeps its format, and each event is one line."""
+    logging_app = "import logging\nlogging.basicConfig(format='OURS %(message)s')\n"
+    (shop / "logs.py").write_text(logging_app + (shop / "shop.py").read_text("utf-8"), "utf-8")
+    with daemon(shop, "logs:scheduler") as process:
+        process.stdout, process.stderr = process.stderr, process.stdout
+        lines = lines_until(process, lambda line: "are declared" in line)
+        process.stdout, process.stderr = process.stderr, process.stdout
+        process.send_signal(signal.SIGTERM)
+        printed, _ = process.communicate(timeout=30)
+    assert [line for line in lines if "started" in line] == [lines[-2]]
+    assert lines[-2].startswith("OURS daemon ")
+    assert "started" not in printed

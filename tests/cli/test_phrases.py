@@ -63,6 +63,20 @@ def test_a_distance_says_its_direction(noon: datetime) -> None:
     assert phrases.relative(noon + timedelta(minutes=12), noon) == "in 12 min"
     assert phrases.relative(noon - timedelta(hours=3), noon) == "3 h ago"
     assert phrases.relative(noon + timedelta(milliseconds=300), noon) == "now"
+    assert phrases.relative(noon + timedelta(seconds=12.9), noon) == "in 12 s"
+
+
+def test_a_distance_is_said_roughly(noon: datetime) -> None:
+    """Ten of a unit or more need no smaller one beside it."""
+    said = [
+        phrases.relative(noon + timedelta(seconds=seconds), noon)
+        for seconds in (9 * 60 + 5, 14 * 60 + 51, 3 * 3600 + 7 * 60, 11 * 3600 + 59, 9 * 86400)
+    ]
+    assert said == ["in 9 min 5 s", "in 14 min", "in 3 h 7 min", "in 11 h", "in 9 d"]
+
+
+def test_a_time_and_its_distance_are_said_together(noon: datetime) -> None:
+    """Absolute with its zone first, so that it can be copied."""
     said = phrases.when(noon + timedelta(hours=1), noon, "UTC")
     assert said == "2026-03-02 13:00 UTC, in 1 h"
     assert phrases.when(None, noon) == "-"

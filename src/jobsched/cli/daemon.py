@@ -60,6 +60,7 @@ def run(context: click.Context, app: str | None, log_format: str | None, log_lev
         _log_schedules(scheduler, report)
     else:
         _show_schedules(scheduler, target)
+        click.echo()
     if not scheduler.run_forever():
         _leave_threads_behind()
 

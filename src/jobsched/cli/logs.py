@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from jobsched.cli import documents, options, phrases, tables
-from jobsched.cli.target import schedule_ids, suggesting
+from jobsched.cli.target import schedule_ids, suggesting, warn_without_daemon
 from jobsched.model import LIVE_FIRINGS, Firing, FiringStatus, JobRun, LogLine
 
 if TYPE_CHECKING:
@@ -63,10 +63,7 @@ def logs(
     that failed show their traceback at the end. With --follow the exit code is 0 when the firing
     ends with SUCCESS, 1 otherwise.
     """
-    if sum(one is not None for one in (schedule_id, firing_id, run_id)) != 1:
-        raise click.UsageError("name one of: a schedule ID, --firing N, --run N")
-    if follow and run_id is not None:
-        raise click.UsageError("--follow waits for the end of a firing: name it, not a job run")
+    _refuse_unclear(schedule_id, firing_id, run_id, follow)
     scheduler = context.obj.scheduler()
     if run_id is not None:
         _print_run(scheduler, run_id, count, as_json)
@@ -77,6 +74,21 @@ def logs(
         click.echo(f"Schedule {schedule_id} has not run yet.", err=True)
         return
     tail = Tail(scheduler, firing_id)
+    _print_firing(tail, follow, count, as_json)
+    if follow and tail.firing.status is not FiringStatus.SUCCESS:
+        context.exit(1)
+
+
+def _refuse_unclear(
+    schedule_id: str | None, firing_id: int | None, run_id: int | None, follow: bool
+) -> None:
+    if sum(one is not None for one in (schedule_id, firing_id, run_id)) != 1:
+        raise click.UsageError("name one of: a schedule ID, --firing N, --run N")
+    if follow and run_id is not None:
+        raise click.UsageError("--follow waits for the end of a firing: name it, not a job run")
+
+
+def _print_firing(tail: "Tail", follow: bool, count: int | None, as_json: bool) -> None:
     if not as_json:
         click.echo(_title(tail.firing), err=True)
     _print(_last(tail.read(), count), as_json)
@@ -84,8 +96,6 @@ def logs(
         _follow(tail, as_json)
     if not as_json:
         _print_failures(tail.firing)
-    if follow and tail.firing.status is not FiringStatus.SUCCESS:
-        context.exit(1)
 
 
 @dataclass
@@ -117,6 +127,8 @@ class Tail:
 
 
 def _follow(tail: Tail, as_json: bool) -> None:
+    if tail.firing.status is FiringStatus.QUEUED:
+        warn_without_daemon(tail.scheduler)
     clock, never = tail.scheduler.database.clock, threading.Event()
     while tail.firing.status in LIVE_FIRINGS:
         clock.wait(never, POLL_S)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from jobsched.cli import documents, options, phrases
-from jobsched.cli.target import Target, schedule_ids, suggesting
+from jobsched.cli.target import Target, schedule_ids, suggesting, warn_without_daemon
 from jobsched.errors import JobschedError
-from jobsched.model import FiringStatus, HealthLevel, JobRunStatus, ScheduleState
+from jobsched.model import FiringStatus, JobRunStatus, ScheduleState
 
 if TYPE_CHECKING:
     from jobsched.scheduler import Scheduler
@@ -130,7 +130,7 @@ def trigger(
         return
     follow = target.command("logs", "--firing", str(firing.id), "--follow")
     click.echo(f"Firing {firing.id} of {phrases.target(firing)} is {firing.status}. See: {follow}")
-    _warn_without_daemon(scheduler)
+    warn_without_daemon(scheduler)
 
 
 @click.command(
@@ -187,7 +187,7 @@ def retry(target: Target, firing_id: int, by: str, as_json: bool) -> None:
         f"Firing {firing.id} of {phrases.target(firing)} is {firing.status} again: "
         f"{', '.join(again)}"
     )
-    _warn_without_daemon(scheduler)
+    warn_without_daemon(scheduler)
 
 
 def _switch(
@@ -218,9 +218,3 @@ def _switch(
 
 def _job_names(scheduler: "Scheduler") -> list[str]:
     return [state.definition.name for state in scheduler.list_jobs()]
-
-
-def _warn_without_daemon(scheduler: "Scheduler") -> None:
-    health = scheduler.health()
-    if health.level is HealthLevel.CRITICAL:
-        click.echo(f"Note: {phrases.one_line(health.message)}", err=True)

@@ -21,6 +21,8 @@ from jobsched.model import (
 NOTHING = "-"
 """What an empty cell of a table shows."""
 
+_UNITS = (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1))
+
 _FIRING_REASONS: Mapping[str, str] = {
     Reason.OVERLAP: "overlap: an earlier firing was live",
     Reason.MISSED: "missed: noticed too late",
@@ -53,7 +55,7 @@ def relative(at: datetime, now: datetime) -> str:
     distance = at - now
     if abs(distance) < timedelta(seconds=1):
         return "now"
-    return f"in {span(distance)}" if distance > timedelta(0) else f"{span(-distance)} ago"
+    return f"in {_about(distance)}" if distance > timedelta(0) else f"{_about(-distance)} ago"
 
 
 def when(at: datetime | None, now: datetime, zone: str | None = None) -> str:
@@ -69,11 +71,8 @@ def span(length: timedelta) -> str:
     seconds = milliseconds / 1000
     if seconds < 60:
         return f"{seconds:.1f}".removesuffix(".0") + " s" if seconds < 59.95 else "1 min"
-    whole = round(seconds)
-    for unit, size, smaller, part in (("d", 86400, "h", 3600), ("h", 3600, "min", 60)):
-        if whole >= size:
-            return _two_units(whole // size, unit, whole % size // part, smaller)
-    return _two_units(whole // 60, "min", whole % 60, "s")
+    first, second = _units(round(seconds))
+    return f"{first} {second}".rstrip()
 
 
 def duration(milliseconds: int | None) -> str:
@@ -208,5 +207,16 @@ def _missed(firing: Firing) -> str:
     return f"{firing.reason or Reason.MISSED.value}: {how_many} occurrences{since}"
 
 
-def _two_units(many: int, unit: str, rest: int, smaller: str) -> str:
-    return f"{many} {unit} {rest} {smaller}" if rest else f"{many} {unit}"
+def _about(length: timedelta) -> str:
+    """A length of time as far as one cares from a distance: `45 s`, `9 min 5 s`, `14 min`."""
+    first, second = _units(int(length.total_seconds()))
+    return f"{first} {second}".rstrip() if len(first.split()[0]) == 1 else first
+
+
+def _units(seconds: int) -> tuple[str, str]:
+    """The two largest units of a whole number of seconds; the second is empty when it is none."""
+    for unit, size, smaller, part in _UNITS:
+        if seconds >= size:
+            rest = seconds % size // part
+            return f"{seconds // size} {unit}", f"{rest} {smaller}" if rest else ""
+    return f"{seconds} s", ""

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from jobsched.cli import apps
+from jobsched.cli.phrases import one_line
 from jobsched.errors import NotFoundError
+from jobsched.model import HealthLevel
 from jobsched.values import did_you_mean
 
 if TYPE_CHECKING:
@@ -106,3 +108,10 @@ def suggesting(wanted: str, known: Callable[[], Iterable[str]]) -> Iterator[None
 def schedule_ids(scheduler: "Scheduler") -> list[str]:
     """The ids that a schedule can be named by."""
     return [state.declaration.id for state in scheduler.list_schedules(retired=True)]
+
+
+def warn_without_daemon(scheduler: "Scheduler") -> None:
+    """Say on stderr when nobody is there to run what was asked for."""
+    health = scheduler.health()
+    if health.level is HealthLevel.CRITICAL:
+        click.echo(f"Note: {one_line(health.message)}", err=True)
