@@ -31,3 +31,14 @@ class SchemaError(JobschedError):
 
 class DatabaseError(JobschedError):
     """The database did not answer, or refused; what was under way was rolled back."""
+
+
+class ProcessDiedError(JobschedError):
+    """The process that ran a job has ended before the job did; the message says by what.
+
+    `trace` is where the job was then, when the process could still write it down.
+    """
+
+    def __init__(self, message: str, trace: str | None = None) -> None:
+        super().__init__(message)
+        self.trace = trace

@@ -14,10 +14,11 @@ import sqlalchemy as sa
 
 from jobsched.clock import Clock, SystemClock
 from jobsched.daemon import stopping
+from jobsched.daemon.calling import Around
 from jobsched.daemon.daemon import Daemon, Parts
 from jobsched.daemon.events import emit
 from jobsched.daemon.exec import execute_here
-from jobsched.daemon.launch import Around
+from jobsched.daemon.launch import Launcher
 from jobsched.declarations import Schedule
 from jobsched.durations import Duration, parse_duration
 from jobsched.errors import ConfigurationError, DeclarationError, ParameterError
@@ -254,10 +255,14 @@ class Scheduler(Operations):
 
     # Within
 
-    def _registered(self, *, inline: bool) -> Daemon:
+    def make_daemon(self, launcher: Launcher) -> Daemon:
+        """A registered daemon without threads, for simulations: it acts when it is told to."""
+        return self._registered(inline=True, launcher=launcher)
+
+    def _registered(self, *, inline: bool, launcher: Launcher | None = None) -> Daemon:
         self._refuse_problems()
         self.migrate_if_allowed()
-        daemon = Daemon(self._parts(), inline=inline)
+        daemon = Daemon(self._parts(), inline=inline, launcher=launcher)
         daemon.register()
         try:
             report = self._sync(daemon.heart.worker_id)

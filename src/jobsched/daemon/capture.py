@@ -1,5 +1,6 @@
 """What a job leaves behind, as the database can keep it: log records, results, errors."""
 
+import asyncio
 import contextvars
 import json
 import logging
@@ -9,8 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pydantic_core import PydanticSerializationError, to_jsonable_python
+from pydantic_core import to_jsonable_python
 
+from jobsched.errors import ParameterError, ProcessDiedError
+from jobsched.executors.remote import Report
+from jobsched.model import Reason
+from jobsched.registry import Job
 from jobsched.store.record import LogRecord
 
 MESSAGE_LIMIT = 64 * 1024
@@ -93,6 +98,22 @@ def traced(error: BaseException) -> str:
     return clipped("".join(traceback.format_exception(type(error), error, trace)))
 
 
+def report_of(job: Job, *, result: Any = None, error: BaseException | None = None) -> Report:
+    """How a call of the job ended, by what it returned or by the error that it raised."""
+    if error is None:
+        kept, complaint = kept_result(result)
+        return Report(result=kept, complaint=complaint)
+    died = isinstance(error, ProcessDiedError)
+    refused = isinstance(error, ParameterError)
+    return Report(
+        error=described(error),
+        traceback=error.trace if isinstance(error, ProcessDiedError) else traced(error),
+        reason=Reason.PARAMETERS.value if refused else None,
+        retryable=not refused and job.retries_on(error),
+        stopped=died or isinstance(error, asyncio.CancelledError),
+    )
+
+
 def kept_result(value: Any) -> tuple[Any, str | None]:
     """The result as JSON, or None and why it is not kept."""
     if value is None:
@@ -100,7 +121,7 @@ def kept_result(value: Any) -> tuple[Any, str | None]:
     try:
         document = to_jsonable_python(value)
         text = storable_json(document)
-    except (PydanticSerializationError, ValueError, RecursionError) as error:
+    except Exception as error:  # a type's own serializer may raise anything
         return None, f"the result is not kept: {clipped(str(error))}"
     if len(text) > RESULT_LIMIT:
         return None, (

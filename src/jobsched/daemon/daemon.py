@@ -3,17 +3,17 @@
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import timedelta
 
 from jobsched.clock import Clock
+from jobsched.daemon.calling import Around
 from jobsched.daemon.cancellation import CancellationPass
 from jobsched.daemon.capture import CaptureHandler
 from jobsched.daemon.events import emit
 from jobsched.daemon.firing import FiringPass
 from jobsched.daemon.heartbeat import Heart
-from jobsched.daemon.launch import Around, Launcher
+from jobsched.daemon.launch import Launcher
 from jobsched.daemon.locking import ScheduleLocks
 from jobsched.daemon.looper import Looper, Service
 from jobsched.daemon.pruning import PruningPass
@@ -22,6 +22,7 @@ from jobsched.daemon.recovery import RecoveryPass
 from jobsched.daemon.runner import Runner
 from jobsched.daemon.slots import Slots
 from jobsched.errors import DatabaseError
+from jobsched.executors import JobExecutor
 from jobsched.locks import LockBackend
 from jobsched.model import WorkerStatus, WorkerType
 from jobsched.registry import Job
@@ -39,7 +40,7 @@ class Parts:
     settings: Settings
     code: Declared
     jobs: Mapping[str, Job]
-    executors: Mapping[str, Executor]
+    executors: Mapping[str, JobExecutor]
     around: Around | None
     lock: LockBackend
     clock: Clock
@@ -180,6 +181,11 @@ class Daemon:
             f"daemon {self.heart.worker_id} stopped",
             worker_id=self.heart.worker_id,
         )
+
+    def forget(self) -> None:
+        """Take it out of this process without a word to the database, as if it had been killed."""
+        self._ended = True
+        logging.getLogger().removeHandler(self._capture)
 
     def has_failed(self) -> bool:
         """Whether a thread of a started daemon has ended although nobody stopped it."""

@@ -1,21 +1,19 @@
-"""One job run's call of the host's function, in a thread or on the event loop."""
+"""Where a job run is called: in a thread, on the event loop, or in another process."""
 
 import asyncio
 import contextlib
-import inspect
+import logging
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from concurrent.futures import Executor
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from jobsched.context import CancelSignal, JobContext
-from jobsched.daemon.capture import RunIdentity, current_run
-from jobsched.executors import InlineExecutor
+from jobsched.daemon.calling import Around, call, call_async
+from jobsched.daemon.capture import RunIdentity, current_run, report_of
+from jobsched.executors import InlineExecutor, JobExecutor
+from jobsched.executors.remote import Assignment, RemoteExecutor, Report
 from jobsched.registry import Job
-
-Around = Callable[..., Any]
-"""Makes the context manager entered around a job run; it may take the `JobContext`."""
 
 
 @dataclass(slots=True)
@@ -31,7 +29,9 @@ class Launch:
     deadline: float | None
     """Monotonic seconds after which it is past its timeout."""
     stop: Callable[[], None] | None = None
-    """Cancels an async job's task; None for a thread, which can only be asked."""
+    """Cancels an async job's task, asks another process; None for a thread, which looks itself."""
+    kill: Callable[[], None] | None = None
+    """Ends the job's process at once; None where it is ours."""
     overran: bool = False
 
 
@@ -42,33 +42,42 @@ class Outcome:
     launch: Launch
     result: Any = None
     error: BaseException | None = None
+    report: Report | None = None
+    """What another process said of it; None when it was called in this one."""
 
 
 Done = Callable[[Outcome], None]
 
 
 class Launcher:
-    """Calls jobs: sync ones in an executor's thread, async ones on one event loop."""
+    """Calls jobs: sync ones in an executor's thread, async ones on one event loop.
+
+    An executor of other processes gets both kinds.
+    """
 
     def __init__(
-        self, executors: Mapping[str, Executor], around: Around | None, *, inline: bool = False
+        self, executors: Mapping[str, JobExecutor], around: Around | None, *, inline: bool = False
     ) -> None:
         """`executors` by name; `default` is used for jobs that name none.
 
         `inline` runs every job in the caller's thread, the async ones too.
         """
-        self._executors = {"default": InlineExecutor()} if inline else dict(executors)
+        self._executors: dict[str, JobExecutor] = (
+            {"default": InlineExecutor()} if inline else dict(executors)
+        )
         self._around = around
-        self._around_takes_context = around is not None and _takes_an_argument(around)
         self._loop: EventLoop | InlineLoop = InlineLoop() if inline else EventLoop()
 
     def launch(self, launch: Launch, done: Done) -> None:
         """Start the call; `done` is called in the job's thread when it has ended."""
+        named = launch.job.executor or "default"
+        executor = self._executors.get(named, self._executors["default"])
+        if isinstance(executor, RemoteExecutor):
+            self._send(executor, launch, done)
+            return
         if launch.job.is_async:
             self._loop.submit(launch, lambda: self._call_async(launch), done)
             return
-        named = launch.job.executor or "default"
-        executor = self._executors.get(named, self._executors["default"])
         try:
             executor.submit(self._call_sync, launch, done)
         except RuntimeError as error:  # it was shut down by the host
@@ -81,9 +90,7 @@ class Launcher:
     def _call_sync(self, launch: Launch, done: Done) -> None:
         token = current_run.set(launch.identity)
         try:
-            with self._surroundings(launch):
-                arguments = launch.job.arguments(launch.context.params, launch.context)
-                outcome = Outcome(launch, launch.job.function(**arguments))
+            outcome = Outcome(launch, call(launch.job, launch.context, self._around))
         except BaseException as error:  # whatever a job raises ends the job, never the worker
             outcome = Outcome(launch, error=error)
         finally:
@@ -93,16 +100,25 @@ class Launcher:
     async def _call_async(self, launch: Launch) -> Outcome:
         current_run.set(launch.identity)  # the task's own context: nothing to reset
         try:
-            async with _entered(self._surroundings(launch)):
-                arguments = launch.job.arguments(launch.context.params, launch.context)
-                return Outcome(launch, await launch.job.function(**arguments))
+            return Outcome(launch, await call_async(launch.job, launch.context, self._around))
         except BaseException as error:  # SystemExit would end the loop of all async jobs
             return Outcome(launch, error=error)
 
-    def _surroundings(self, launch: Launch) -> Any:
-        if self._around is None:
-            return contextlib.nullcontext()
-        return self._around(launch.context) if self._around_takes_context else self._around()
+    def _send(self, executor: RemoteExecutor, launch: Launch, done: Done) -> None:
+        def emit(record: logging.LogRecord) -> None:
+            token = current_run.set(launch.identity)
+            try:
+                logging.getLogger(record.name).handle(record)
+            finally:
+                current_run.reset(token)
+
+        def ended(how: Report | Exception) -> None:
+            report = how if isinstance(how, Report) else report_of(launch.job, error=how)
+            done(Outcome(launch, report=report))
+
+        run = executor.start(Assignment(launch.job, self._around, launch.context, emit, ended))
+        launch.stop = lambda: run.ask(launch.signal.reason or "")
+        launch.kill = run.kill
 
 
 class EventLoop:
@@ -174,26 +190,3 @@ def _outcome(launch: Launch, task: "asyncio.Task[Outcome]") -> Outcome:
     if task.cancelled():  # before its first instruction
         return Outcome(launch, error=asyncio.CancelledError())
     return task.result()
-
-
-@contextlib.asynccontextmanager
-async def _entered(manager: Any) -> AsyncIterator[None]:
-    """Enter a context manager of either kind around an async job."""
-    if hasattr(manager, "__aenter__"):
-        async with manager:
-            yield
-    else:
-        with manager:
-            yield
-
-
-def _takes_an_argument(around: Around) -> bool:
-    try:
-        parameters = inspect.signature(around).parameters.values()
-    except (TypeError, ValueError):
-        return False
-    return any(
-        parameter.default is parameter.empty
-        and parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
-        for parameter in parameters
-    )

@@ -1,20 +1,20 @@
 """What the end of a call means, and the sentences that tell of it."""
 
-import asyncio
 import logging
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from jobsched.daemon.capture import clipped, described, kept_result, traced
+from jobsched.daemon.capture import clipped, described, report_of
 from jobsched.daemon.events import emit
 from jobsched.daemon.launch import Launch, Outcome
-from jobsched.errors import ParameterError
+from jobsched.executors.remote import Report
 from jobsched.model import Firing, FiringStatus, JobRunStatus, Reason
 from jobsched.store.firings import FiringEnd
 from jobsched.store.record import RunEnd
 
 _ASKED = (Reason.REQUESTED, Reason.SUPERSEDED)
+_LEAVING = (Reason.SHUTDOWN, Reason.WORKER_LOST)
 
 
 def judge(outcome: Outcome, now: datetime, took: timedelta) -> tuple[RunEnd, bool]:
@@ -22,9 +22,11 @@ def judge(outcome: Outcome, now: datetime, took: timedelta) -> tuple[RunEnd, boo
 
     A run that was asked to cancel is CANCELLED if it raised, or returned after it had looked at
     `ctx.cancelled`; one that never looked and finished its work is a SUCCESS. A run past its
-    timeout is FAILED however it ended. A result that cannot be kept is said in `reason`.
+    timeout is FAILED however it ended. One that was ended from outside because its worker leaves is
+    LOST, so that `on_lost` decides. A result that cannot be kept is said in `reason`.
     """
-    launch, error = outcome.launch, outcome.error
+    launch = outcome.launch
+    report = outcome.report or report_of(launch.job, result=outcome.result, error=outcome.error)
     asked = launch.signal.reason
     end = RunEnd(
         run_id=launch.identity.run_id,
@@ -35,17 +37,15 @@ def judge(outcome: Outcome, now: datetime, took: timedelta) -> tuple[RunEnd, boo
     )
     if launch.overran:
         late = TimeoutError(_past(launch))
-        return _failed(end, late, error, Reason.TIMEOUT), launch.job.retries_on(late)
-    if asked == Reason.SHUTDOWN and isinstance(error, asyncio.CancelledError):
-        return replace(end, status=JobRunStatus.LOST, reason=Reason.SHUTDOWN.value), False
-    if asked in _ASKED and (error is not None or launch.signal.seen):
+        failed = replace(report, error=described(late), reason=Reason.TIMEOUT.value)
+        return _failed(end, failed), launch.job.retries_on(late)
+    if asked in _LEAVING and report.stopped:
+        return replace(end, status=JobRunStatus.LOST, reason=str(asked)), False
+    if asked in _ASKED and (report.error is not None or report.seen or launch.signal.seen):
         return replace(end, status=JobRunStatus.CANCELLED, reason=str(asked)), False
-    if error is None:
-        result, complaint = kept_result(outcome.result)
-        return replace(end, result=result, reason=complaint), False
-    if isinstance(error, ParameterError):
-        return _failed(end, error, error, Reason.PARAMETERS), False
-    return _failed(end, error, error, None), launch.job.retries_on(error)
+    if report.error is None:
+        return replace(end, result=report.result, reason=report.complaint), False
+    return _failed(end, report), report.retryable
 
 
 def _past(launch: Launch) -> str:
@@ -54,15 +54,13 @@ def _past(launch: Launch) -> str:
     return f"past its timeout of {launch.job.timeout.total_seconds():g} s"
 
 
-def _failed(
-    end: RunEnd, error: BaseException, raised: BaseException | None, reason: Reason | None
-) -> RunEnd:
+def _failed(end: RunEnd, report: Report) -> RunEnd:
     return replace(
         end,
         status=JobRunStatus.FAILED,
-        reason=None if reason is None else reason.value,
-        error=described(error),
-        traceback=None if raised is None else traced(raised),
+        reason=report.reason,
+        error=report.error,
+        traceback=report.traceback,
     )
 
 
