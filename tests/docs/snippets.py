@@ -71,7 +71,7 @@ class Block:
 
     @property
     def place(self) -> str:
-        return f"{self.page.relative_to(ROOT)}:{self.line}"
+        return f"{os.path.relpath(self.page, ROOT)}:{self.line}"
 
     @property
     def exit_code(self) -> int:
@@ -124,8 +124,11 @@ def run_page(page: Path) -> None:
             try:
                 for block in found:
                     reader.follow(block)
-            finally:
-                reader.leave()
+            except BaseException:
+                reader.leave()  # what failed first is what is said
+                raise
+            if complaints := reader.leave():
+                raise SnippetError("\n".join(complaints))
 
 
 def _reader_folder(page: Path, folder: Path) -> Path:
@@ -171,12 +174,15 @@ class Reader:
         elif block.language in SHELLS:
             self._shell(block)
 
-    def leave(self) -> None:
-        """End what still runs in the background, as Ctrl+C does."""
+    def leave(self) -> list[str]:
+        """End what still runs in the background, as Ctrl+C does; what did not end as it should."""
+        complaints = []
+        sys.path.remove(str(self.home))
         for block, process in reversed(self._background):
             code = process.stop()
             if code != block.exit_code:
-                raise SnippetError(f"{block.place}: ended with {code}\n{process.output}")
+                complaints.append(f"{block.place}: ended with {code}\n{process.output}")
+        return complaints
 
     def _compare(self, block: Block) -> None:
         if not is_shown_by(block.content, self.output):
@@ -255,10 +261,11 @@ class Background:
 
     def _read(self) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            with self._changed:
-                self.output += line
-                self._changed.notify_all()
+        with self._process.stdout as lines:
+            for line in lines:
+                with self._changed:
+                    self.output += line
+                    self._changed.notify_all()
         with self._changed:
             self._ended = True
             self._changed.notify_all()
@@ -279,7 +286,7 @@ class Background:
             os.killpg(self._process.pid, signal.SIGKILL)
             return self._process.wait()
         finally:
-            self._reader.join(10)
+            self._reader.join()  # its pipe ends with the last process of the command
 
 
 def is_shown_by(page: str, output: str) -> bool:

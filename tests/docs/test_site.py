@@ -1,5 +1,6 @@
 """The documentation as a site: it builds without a warning, asks no other host, misses nothing."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -51,6 +52,18 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target / "html"
 
 
+def events() -> set[str]:
+    """The names of all events that the code emits."""
+    return {
+        call.args[0].value
+        for path in Path(jobsched.__file__).parent.rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(call, ast.Call)
+        and getattr(call.func, "id", None) in ("emit", "emit_failure")
+        and isinstance(call.args[0], ast.Constant)
+    }
+
+
 class Requests(HTMLParser):
     """What a page makes the browser fetch."""
 
@@ -84,6 +97,7 @@ def test_no_page_asks_another_host(site: Path) -> None:
         ("settings", [f"JOBSCHED_{name.upper()}" for name in Settings.model_fields]),
         ("tables", sorted(build_tables().metadata.tables)),
         ("states", sorted(Reason)),
+        ("running", sorted(events())),
     ],
 )
 def test_the_reference_is_complete(site: Path, page: str, names: list[str]) -> None:
