@@ -200,10 +200,11 @@ class Registry:
         not a plain function.
         """
         if name is None or isinstance(name, str):
-            return lambda function: self._add(declare(function, name, policies))
-        return self._add(declare(name, None, policies))
+            return lambda function: self.add(declare(function, name, policies))
+        return self.add(declare(name, None, policies))
 
-    def _add(self, new: Job) -> Job:
+    def add(self, new: Job) -> Job:
+        """Register a job made elsewhere; raises DeclarationError when its name is taken."""
         old = self._jobs.setdefault(new.name, new)
         if old is not new:
             raise DeclarationError(_duplicate(old, new))
