@@ -2,9 +2,11 @@
 
 import json
 import threading
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+import sqlalchemy as sa
 
 from jobsched import Scheduler
 from jobsched.clock import SystemClock
@@ -120,13 +122,19 @@ def test_logs_of_the_last_lines(succeeded: Firing, jobsched: "CommandLine") -> N
     assert jobsched.out("logs", "feed-refresh", "-n", "0") == ""
 
 
-def test_a_skipped_firing_is_not_the_latest(
+def test_an_occurrence_that_was_skipped_is_not_the_latest(
     scheduler: Scheduler, succeeded: Firing, jobsched: "CommandLine"
 ) -> None:
-    """`logs ID` shows the last firing that has logs, not the occurrence that was skipped after."""
-    scheduler.trigger("feed-refresh")
-    scheduler.cancel(scheduler.history("feed-refresh", limit=1)[0].id)
-    assert "CANCELLED" in jobsched("logs", "feed-refresh").stderr
+    """`logs ID` shows the last firing that ran, not an occurrence that was skipped after it."""
+    table = scheduler.database.tables.job_schedule
+    an_hour = timedelta(hours=1)
+    due = sa.update(table).values(next_run_at=scheduler.database.time.now() - an_hour)
+    scheduler.database.transact(lambda tx: tx.connection.execute(due))
+    jobsched("disable", "feed-refresh")
+    (skipped, *_) = jobsched.json("history", "feed-refresh")
+    assert (skipped["status"], skipped["reason"]) == ("SKIPPED", "paused")
+    assert "paused: " in jobsched.out("history", "feed-refresh")
+    assert f"Firing {succeeded.id} of" in jobsched("logs", "feed-refresh").stderr
 
 
 def test_logs_of_what_never_ran(scheduler: Scheduler, jobsched: "CommandLine") -> None:
@@ -159,7 +167,9 @@ def test_following_to_the_end(
     """New lines are shown as they come, each once, until the firing has ended."""
     firing = scheduler.trigger("feed-refresh")
     scheduler.database.clock = RunsInsteadOfWaiting(scheduler)
-    lines = jobsched.out("logs", "--firing", str(firing.id), "--follow").splitlines()
+    result = jobsched("logs", "--firing", str(firing.id), "--follow")
+    lines = result.stdout.splitlines()
+    assert result.stderr.rstrip().endswith("SUCCESS")
     assert [line.split(": ")[1].split()[0] for line in lines] == ["importing", "published"]
     assert scheduler.firing(firing.id).status is FiringStatus.SUCCESS
 

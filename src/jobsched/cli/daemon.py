@@ -83,8 +83,8 @@ def exec_(
     """Run one job here and now.
 
     Its history and logs are kept as those of any other firing. Needs the app (--app, JOBSCHED_APP
-    or pyproject.toml), but no daemon. Prints what the job
-    logs. Exit code 0 when it succeeded, 1 otherwise.
+    or pyproject.toml), but no daemon. Prints what the job logs. Exit code 0 when it succeeded, 1
+    otherwise; when it failed and has retries left, they are a daemon's.
     """
     scheduler = context.obj.declared()
     handler = None if as_json else events.show_job_logs()

@@ -61,7 +61,7 @@ def logs(
     Of the latest firing of schedule ID, of --firing N, or of --run N alone. The latest firing is
     the last one that was not skipped; `jobsched history` lists the ids of earlier ones. Job runs
     that failed show their traceback at the end. With --follow the exit code is 0 when the firing
-    ends with SUCCESS, 1 otherwise.
+    ends with SUCCESS, 1 otherwise; --json prints JSON Lines and no traceback.
     """
     _refuse_unclear(schedule_id, firing_id, run_id, follow)
     scheduler = context.obj.scheduler()
@@ -92,8 +92,10 @@ def _print_firing(tail: "Tail", follow: bool, count: int | None, as_json: bool) 
     if not as_json:
         click.echo(_title(tail.firing), err=True)
     _print(_last(tail.read(), count), as_json)
-    if follow:
+    if follow and tail.firing.status in LIVE_FIRINGS:
         _follow(tail, as_json)
+        if not as_json:
+            click.echo(_title(tail.firing), err=True)
     if not as_json:
         _print_failures(tail.firing)
 
@@ -185,9 +187,8 @@ def _print_failures(firing: Firing) -> None:
 
 
 def _title(firing: Firing) -> str:
-    why = f" ({reason})" if (reason := phrases.why(firing)) else ""
+    why = f" ({phrases.one_line(reason)})" if (reason := phrases.why(firing)) else ""
     return (
         f"Firing {firing.id} of {phrases.target(firing)}, {firing.trigger} for "
-        f"{phrases.moment(firing.scheduled_for.replace(microsecond=0))}: {firing.status}"
-        f"{phrases.one_line(why)}"
+        f"{phrases.moment(firing.scheduled_for.replace(microsecond=0))}: {firing.status}{why}"
     )
