@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import jobsched
+from jobsched import executors, locks, testing
 from jobsched.cli import main
 from jobsched.model import Reason
 from jobsched.settings import Settings
@@ -93,6 +94,7 @@ def test_no_page_asks_another_host(site: Path) -> None:
     ("page", "names"),
     [
         ("python", [name for name in jobsched.__all__ if name.isidentifier()]),
+        ("python", [*executors.__all__, *locks.__all__, *testing.__all__]),
         ("cli", list(main.commands)),
         ("settings", [f"JOBSCHED_{name.upper()}" for name in Settings.model_fields]),
         ("tables", sorted(build_tables().metadata.tables)),
