@@ -157,10 +157,14 @@ class Execution:
                         attempt.run_id = run_id
 
     def find(self, run_id: int) -> Attempt | None:
-        """The attempt of this id, if it is one of this firing's."""
+        """The attempt of this id, unless it had ended before the firing was claimed.
+
+        A worker that was declared dead may claim its own firing again, while the attempt that it
+        lost still runs: what that one says is not this claim's.
+        """
         for attempts in self.attempts.values():
             for attempt in attempts:
-                if attempt.run_id == run_id:
+                if attempt.run_id == run_id and attempt.run.status in LIVE_RUNS:
                     return attempt
         return None
 

@@ -139,8 +139,8 @@ class Runner:
             self._handle(self._inbox.popleft(), batches, now)
         self._check_timeouts(batches, now)
         started = self._start_ready(batches, now)
-        self._leave(batches, now)
         self._add_notes(batches)
+        self._leave(batches, now)
         freed = False
         for batch in batches.values():
             if batch:
@@ -404,16 +404,11 @@ class Runner:
     def _add_notes(self, batches: dict[str, Batch]) -> None:
         """Log lines and progress go with the rest, in the order in which they came."""
         notes, self._notes = self._notes, []
-        owners = {
-            end.firing.id: batch for batch in batches.values() for end in batch.firing_ends
-        } | {one.firing.id: batch for batch in batches.values() for one in batch.hand_backs}
         for note in notes:
             execution = self._executions.get(note.firing_id)
-            batch = owners.get(note.firing_id)
-            if execution is not None:
-                batch = self._batch(batches, execution)
-            if batch is None:
+            if execution is None or execution.find(note.run_id) is None:
                 continue  # fenced
+            batch = self._batch(batches, execution)
             if isinstance(note, LogRecord):
                 batch.logs.append(note)
             else:
