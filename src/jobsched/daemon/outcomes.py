@@ -22,8 +22,9 @@ def judge(outcome: Outcome, now: datetime, took: timedelta) -> tuple[RunEnd, boo
 
     A run that was asked to cancel is CANCELLED if it raised, or returned after it had looked at
     `ctx.cancelled`; one that never looked and finished its work is a SUCCESS. A run past its
-    timeout is FAILED however it ended. One that was ended from outside because its worker leaves is
-    LOST, so that `on_lost` decides. A result that cannot be kept is said in `reason`.
+    timeout is FAILED however it ended. One that was ended from outside because its worker leaves,
+    or that looked when it was asked for that, is LOST, so that `on_lost` decides. A result that
+    cannot be kept is said in `reason`.
     """
     launch = outcome.launch
     report = outcome.report or report_of(launch.job, result=outcome.result, error=outcome.error)
@@ -39,7 +40,7 @@ def judge(outcome: Outcome, now: datetime, took: timedelta) -> tuple[RunEnd, boo
         late = TimeoutError(_past(launch))
         failed = replace(report, error=described(late), reason=Reason.TIMEOUT.value)
         return _failed(end, failed), launch.job.retries_on(late)
-    if asked in _LEAVING and report.stopped:
+    if asked in _LEAVING and (report.stopped or report.seen or launch.signal.seen):
         return replace(end, status=JobRunStatus.LOST, reason=str(asked)), False
     if asked in _ASKED and (report.error is not None or report.seen or launch.signal.seen):
         return replace(end, status=JobRunStatus.CANCELLED, reason=str(asked)), False
