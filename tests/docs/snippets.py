@@ -39,6 +39,7 @@ import threading
 import traceback
 import types
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 
 from markdown_it import MarkdownIt
@@ -307,6 +308,8 @@ def _environment(has_jobsched: bool) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(settings) and k not in others}
     if has_jobsched:
         kept["PYTHONPATH"] = str(Path(jobsched.__file__).resolve().parents[1])
+        if not any(metadata.entry_points(group="pytest11", name="jobsched")):  # not installed
+            kept["PYTEST_PLUGINS"] = "jobsched.testing.plugin"
     return {
         **kept,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', os.defpath)}",
