@@ -57,6 +57,32 @@ def schedule_state(row: sa.Row[Any]) -> ScheduleState:
     )
 
 
+def unreadable_schedule(row: sa.Row[Any], error: Exception) -> ScheduleState:
+    """What operators need of a row, without its documents, that `schedule_state` refuses."""
+    return ScheduleState(
+        declaration=ScheduleDeclaration(
+            id=row.id,
+            timing=Timing(row.cron, duration(row.every_s), row.at, row.timezone),
+            name=row.name,
+            description=row.description,
+        ),
+        app=row.app,
+        enabled=row.enabled,
+        next_run_at=row.next_run_at,
+        last_run_at=row.last_run_at,
+        last_scheduled_for=row.last_scheduled_for,
+        run_count=row.run_count,
+        failure_count=row.failure_count,
+        problem=row.problem or f"its row cannot be read: {error}",
+        locked_by=row.locked_by,
+        retired_at=row.retired_at,
+        version=row.version,
+        environment=row.environment,
+        disabled_reason=row.disabled_reason,
+        declaration_hash=row.declaration_hash,
+    )
+
+
 def declaration(row: sa.Row[Any]) -> ScheduleDeclaration:
     """The declaration that a row of `job_schedule` mirrors."""
     return ScheduleDeclaration(

@@ -1,6 +1,7 @@
 """The mirrored schedules and their state."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,6 +16,9 @@ from jobsched.store.database import Transaction
 RECENT = 30
 """How many ended firings `job_schedule.recent` remembers."""
 
+
+UNREADABLE = (ValueError, TypeError, KeyError, AttributeError)
+"""What reading a row raises in which somebody has written what does not belong there."""
 
 Locked = dict[str, Any]
 """Rows of `job_schedule` that this transaction has locked, by id."""
@@ -32,34 +36,74 @@ class Settlement:
 
 
 def states(tx: Transaction, app: str, *, retired: bool = False) -> list[ScheduleState]:
-    """The app's schedules by id; those that left the code only on request."""
+    """The app's schedules by id; those that left the code only on request.
+
+    One whose row cannot be read is there with that as its problem.
+    """
     table = tx.tables.job_schedule
     selected = sa.select(table).where(table.c.app == app).order_by(table.c.id)
     if not retired:
         selected = selected.where(table.c.retired_at.is_(None))
-    return [rows.schedule_state(row) for row in tx.connection.execute(selected)]
+    try:
+        return [rows.schedule_state(row) for row in tx.connection.execute(selected)]
+    except UNREADABLE:
+        ids = tx.connection.execute(selected.with_only_columns(table.c.id)).scalars().all()
+        return [_legible(tx, schedule_id) for schedule_id in ids]
+
+
+def _legible(tx: Transaction, schedule_id: str) -> ScheduleState:
+    """The schedule, or what can be read of it."""
+    table = tx.tables.job_schedule
+    chosen = table.c.id == schedule_id
+    try:
+        return rows.schedule_state(tx.connection.execute(sa.select(table).where(chosen)).one())
+    except UNREADABLE as error:
+        plain = [column for column in table.c if not isinstance(column.type, sa.JSON)]
+        row = tx.connection.execute(sa.select(*plain).where(chosen)).one()
+        return rows.unreadable_schedule(row, error)
 
 
 def state(tx: Transaction, app: str, schedule_id: str, *, lock: bool = False) -> ScheduleState:
-    """One schedule, its row locked on request; raises NotFoundError."""
+    """One schedule, its row locked on request.
+
+    Raises NotFoundError, and ConflictError for a row that cannot be read.
+    """
     table = tx.tables.job_schedule
     selected = sa.select(table).where(table.c.id == schedule_id, table.c.app == app)
-    row = tx.connection.execute(selected.with_for_update() if lock else selected).one_or_none()
-    if row is None:
+    try:
+        row = tx.connection.execute(selected.with_for_update() if lock else selected).one_or_none()
+        found = None if row is None else rows.schedule_state(row)
+    except UNREADABLE as error:
+        raise ConflictError(
+            f"schedule {schedule_id!r} of app {app!r} cannot be read from its row: {error}; the "
+            "next sync of its declaration mends it"
+        ) from error
+    if found is None:
         raise NotFoundError(
             f"there is no schedule {schedule_id!r} in app {app!r}; `jobsched schedules` lists "
             "those that a daemon has synced"
         )
-    return rows.schedule_state(row)
+    return found
 
 
 def by_ids(tx: Transaction, schedule_ids: Iterable[str]) -> dict[str, ScheduleState]:
-    """The named schedules, without a lock."""
+    """The named schedules, without a lock; one whose row cannot be read is left out."""
     wanted = list(schedule_ids)
     if not wanted:
         return {}
+    try:
+        return _read(tx, wanted)
+    except UNREADABLE:
+        found: dict[str, ScheduleState] = {}
+        for schedule_id in wanted:
+            with suppress(*UNREADABLE):
+                found |= _read(tx, [schedule_id])
+        return found
+
+
+def _read(tx: Transaction, schedule_ids: Sequence[str]) -> dict[str, ScheduleState]:
     table = tx.tables.job_schedule
-    found = tx.connection.execute(sa.select(table).where(table.c.id.in_(wanted)))
+    found = tx.connection.execute(sa.select(table).where(table.c.id.in_(schedule_ids)))
     return {row.id: rows.schedule_state(row) for row in found}
 
 
@@ -108,7 +152,6 @@ def settle(tx: Transaction, locked: Locked, settlements: Sequence[Settlement]) -
                 "b_succeeded": sum(one.status is FiringStatus.SUCCESS for one in ended),
                 "b_failed": sum(one.status is FiringStatus.FAILED for one in ended),
                 "b_recent": recent[-RECENT:],
-                "b_locked_by": None if released else row.locked_by,
                 "b_released": released,
             }
         )
@@ -118,6 +161,7 @@ def settle(tx: Transaction, locked: Locked, settlements: Sequence[Settlement]) -
 
 def _settle_statement(tx: Transaction) -> sa.Update:
     table = tx.tables.job_schedule
+    released = sa.bindparam("b_released", type_=sa.Boolean)
     return (
         sa.update(table)
         .where(table.c.id == sa.bindparam("b_id"))
@@ -125,10 +169,8 @@ def _settle_statement(tx: Transaction) -> sa.Update:
             run_count=table.c.run_count + sa.bindparam("b_succeeded", type_=sa.Integer),
             failure_count=table.c.failure_count + sa.bindparam("b_failed", type_=sa.Integer),
             recent=sa.bindparam("b_recent", type_=table.c.recent.type),
-            locked_by=sa.bindparam("b_locked_by", type_=table.c.locked_by.type),
-            locked_at=sa.case(
-                (sa.bindparam("b_released", type_=sa.Boolean), sa.null()), else_=table.c.locked_at
-            ),
+            locked_by=sa.case((released, sa.null()), else_=table.c.locked_by),
+            locked_at=sa.case((released, sa.null()), else_=table.c.locked_at),
         )
     )
 

@@ -2,8 +2,9 @@
 
 import sqlalchemy as sa
 
-from jobsched.model import ScheduleState
-from jobsched.planning.due import first_after, pause
+from jobsched.errors import DeclarationError
+from jobsched.model import Reason, ScheduleState
+from jobsched.planning.due import Skip, first_after, pause
 from jobsched.store import audit, fire, schedules
 from jobsched.store.database import Transaction
 
@@ -34,17 +35,26 @@ def disable(
     state = schedules.not_retired(schedules.state(tx, app, schedule_id, lock=True))
     if not state.enabled:
         return state
-    if state.next_run_at is not None and state.problem is None:
-        skip = pause(state.declaration, state.next_run_at, tx.now)
-        if skip is not None:
-            fire.skip_paused(tx, state, skip)
-            table = tx.tables.job_schedule
-            tx.connection.execute(
-                sa.update(table)
-                .where(table.c.id == schedule_id)
-                .values(last_scheduled_for=skip.scheduled_for)
-            )
+    skip = _paused(tx, state)
+    if skip is not None:
+        fire.skip_paused(tx, state, skip)
+        table = tx.tables.job_schedule
+        tx.connection.execute(
+            sa.update(table)
+            .where(table.c.id == schedule_id)
+            .values(last_scheduled_for=skip.scheduled_for)
+        )
     return _switch(tx, state, False, None, by, reason)
+
+
+def _paused(tx: Transaction, state: ScheduleState) -> Skip | None:
+    due_at = state.next_run_at
+    if due_at is None:
+        return None
+    try:
+        return pause(state.declaration, due_at, tx.now)
+    except DeclarationError:  # its timing was edited by hand: all that is known is where it began
+        return Skip(due_at, Reason.PAUSED, missed_from=due_at)
 
 
 def _switch(

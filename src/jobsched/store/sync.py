@@ -5,11 +5,12 @@ Before a row changes, what is already due is decided by the old rule in the same
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from jobsched.errors import DeclarationError
+from jobsched.errors import ConflictError, DeclarationError
 from jobsched.failpoints import failpoint
 from jobsched.model import (
     JobDefinition,
@@ -18,7 +19,7 @@ from jobsched.model import (
     SyncReport,
 )
 from jobsched.planning.due import first_after
-from jobsched.store import fire, rows, workers
+from jobsched.store import fire, rows, schedules, workers
 from jobsched.store.database import Transaction
 
 
@@ -130,8 +131,8 @@ def _sync_schedules(
         elif row.declaration_hash != digest or row.retired_at is not None:
             (changed if row.retired_at is None else revived).append(schedule_id)
             _change(tx, code, declaration, columns)
-        elif row.problem is not None:
-            _try_again(tx, schedule_id)
+        elif row.problem is not None:  # perhaps the row was edited: it says again what code says
+            _change(tx, code, declaration, columns)
     if added:
         tx.connection.execute(sa.insert(tx.tables.job_schedule), added)
     return [one["id"] for one in added], changed, revived
@@ -177,18 +178,17 @@ def _change(
 ) -> None:
     """Decide what is due by the old rule, then mirror the new one."""
     table = tx.tables.job_schedule
-    selected = sa.select(table).where(table.c.id == declaration.id).with_for_update()
-    row = tx.connection.execute(selected).one()
-    last = row.last_scheduled_for
-    if row.retired_at is None and row.problem is None:
-        last = _decide_by_old_rule(tx, row) or last
+    undecided = _decide_by_old_rule(tx, code.app, declaration.id)
+    selected = sa.select(table.c.enabled, table.c.last_scheduled_for)
+    row = tx.connection.execute(selected.where(table.c.id == declaration.id)).one()
+    next_run_at = undecided or first_after(declaration, tx.now, row.last_scheduled_for)
     due = row.enabled and _in_environment(code, declaration)
     tx.connection.execute(
         sa.update(table)
         .where(table.c.id == declaration.id)
         .values(
             **columns,
-            next_run_at=first_after(declaration, tx.now, last) if due else None,
+            next_run_at=next_run_at if due else None,
             problem=None,
             problem_at=None,
             version=table.c.version + 1,
@@ -196,18 +196,23 @@ def _change(
     )
 
 
-def _decide_by_old_rule(tx: Transaction, row: sa.Row[Any]) -> Any:
-    old = rows.schedule_state(row)
-    fire.decide_now(tx, old)
-    table = tx.tables.job_schedule
-    return tx.connection.execute(
-        sa.select(table.c.last_scheduled_for).where(table.c.id == row.id)
-    ).scalar_one()
+def _decide_by_old_rule(tx: Transaction, app: str, schedule_id: str) -> datetime | None:
+    """Lock the row and decide what is due; the first occurrence due if nothing can be said of it.
 
-
-def _try_again(tx: Transaction, schedule_id: str) -> None:
+    That is a row that was edited by hand: the new rule decides from there on.
+    """
     table = tx.tables.job_schedule
-    tx.connection.execute(sa.update(table).where(table.c.id == schedule_id).values(problem_at=None))
+    selected = sa.select(table.c.next_run_at).where(
+        table.c.id == schedule_id, table.c.retired_at.is_(None), table.c.enabled.is_(True)
+    )
+    due_at: datetime | None = tx.connection.execute(selected.with_for_update()).scalar()
+    if due_at is None or due_at > tx.now:
+        return None
+    try:
+        fire.decide_now(tx, schedules.state(tx, app, schedule_id))
+    except (ConflictError, *schedules.UNREADABLE):
+        return due_at
+    return None
 
 
 def _in_environment(code: Declared, declaration: ScheduleDeclaration) -> bool:
@@ -233,7 +238,7 @@ def retire(tx: Transaction, code: Declared) -> list[str]:
         current = (table.c.app == code.app, table.c.retired_at.is_(None), table.c.source == "code")
         found = tx.connection.execute(sa.select(table.c.id).where(*current)).scalars()
         for schedule_id in sorted(set(found) - names["schedules"]):
-            _retire_schedule(tx, schedule_id)
+            _retire_schedule(tx, code.app, schedule_id)
             retired.append(schedule_id)
     if code.jobs:
         jobs = tx.tables.job_definition
@@ -256,12 +261,9 @@ def _live(tx: Transaction, app: str) -> list[Any]:
     ]
 
 
-def _retire_schedule(tx: Transaction, schedule_id: str) -> None:
+def _retire_schedule(tx: Transaction, app: str, schedule_id: str) -> None:
     table = tx.tables.job_schedule
-    selected = sa.select(table).where(table.c.id == schedule_id).with_for_update()
-    row = tx.connection.execute(selected).one()
-    if row.problem is None:
-        fire.decide_now(tx, rows.schedule_state(row))
+    _decide_by_old_rule(tx, app, schedule_id)
     tx.connection.execute(
         sa.update(table)
         .where(table.c.id == schedule_id)
