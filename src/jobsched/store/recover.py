@@ -141,11 +141,11 @@ def _lose_runs(
         for run in runs[firing.id]:
             if run.status is JobRunStatus.RUNNING:
                 lost.append(run)
-                definition = jobs[firing.app][run.job_name].definition
                 earlier = [r.status for r in runs[firing.id] if r.job_name == run.job_name]
                 earlier[earlier.index(JobRunStatus.RUNNING)] = JobRunStatus.LOST
-                cancelled = firing.cancel_requested_at is not None
-                if not cancelled and after_loss(definition, earlier):
+                known = jobs[firing.app].get(run.job_name)  # `exec` runs what was never synced
+                cancelled = firing.cancel_requested_at or run.cancel_requested_at
+                if known and not cancelled and after_loss(known.definition, earlier):
                     again.append(next_attempt(tx, firing, run))
     if lost:
         tx.connection.execute(
