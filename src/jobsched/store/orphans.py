@@ -22,6 +22,7 @@ from jobsched.store.firings import FiringEnd
 
 LIMIT = 100
 """How many firings one pass looks at."""
+_WAITING = [FiringStatus.QUEUED.value, FiringStatus.WAITING.value]
 
 
 def end_orphans(tx: Transaction, app: str, lock_timeout: timedelta) -> list[FiringEnd]:
@@ -48,13 +49,13 @@ def _is_live_daemon(worker: Worker, tx: Transaction) -> bool:
 
 
 def _waiting(tx: Transaction, app: str, since: datetime) -> list[Firing]:
-    """Queued firings that could have been claimed since then, and that no overlap holds back."""
+    """Firings that could have been claimed since then, and that no overlap holds back."""
     table = tx.tables.job_firing
     selected = (
         sa.select(table)
         .where(
             table.c.app == app,
-            table.c.status == FiringStatus.QUEUED.value,
+            table.c.status.in_(_WAITING),
             table.c.available_at <= since,
         )
         .where(sa.not_(candidates.held_back(tx)))
@@ -99,7 +100,7 @@ def _end(tx: Transaction, orphans: Sequence[Firing]) -> list[FiringEnd]:
             sa.select(table.c.id)
             .where(
                 table.c.id.in_([firing.id for firing in orphans]),
-                table.c.status == FiringStatus.QUEUED.value,
+                table.c.status.in_(_WAITING),
             )
             .order_by(table.c.id)
             .with_for_update()
