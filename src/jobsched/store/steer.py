@@ -146,6 +146,7 @@ def _refuse_second_waiting(tx: Transaction, firing: Firing) -> None:
 
 def _reopen(tx: Transaction, firing_id: int) -> None:
     table = tx.tables.job_firing
+    now = sa.literal(tx.now, table.c.started_at.type)
     tx.connection.execute(
         sa.update(table)
         .where(table.c.id == firing_id)
@@ -154,6 +155,8 @@ def _reopen(tx: Transaction, firing_id: int) -> None:
             reason=None,
             claimed_by=None,
             cancel_requested_at=None,
+            # Its schedule's timeout begins anew; a start deadline does not, if it never started.
+            started_at=sa.case((table.c.started_at.is_not(None), now), else_=None),
             finished_at=None,
             available_at=tx.now,
             version=table.c.version + 1,
