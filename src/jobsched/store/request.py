@@ -44,7 +44,7 @@ def trigger(
     """
     state = schedules.not_retired(schedules.state(tx, app, schedule_id, lock=True))
     dedup_key = _dedup_key(app, schedule_id, request)
-    if dedup_key and (same := firings.by_keys(tx, [dedup_key]).get(dedup_key)):
+    if same := _given_before(tx, dedup_key, schedule_id=schedule_id):
         return same
     jobs = definitions.current(tx, app)
     plan = plans.plan_of(state.declaration, None, jobs)
@@ -97,7 +97,7 @@ def enqueue(
     The same key gives the same firing. Raises NotFoundError and ParameterError.
     """
     dedup_key = _dedup_key(app, job_name, request)
-    if dedup_key and (same := firings.by_keys(tx, [dedup_key]).get(dedup_key)):
+    if same := _given_before(tx, dedup_key, job_name=job_name):
         return same
     jobs = definitions.current(tx, app)
     if job_name not in jobs:
@@ -131,6 +131,23 @@ def refuse_unfit(params: Mapping[str, Any], jobs: Sequence[JobDefinition], targe
 
 def _dedup_key(app: str, target: str, request: Request) -> str | None:
     return None if request.key is None else firings.request_key(app, target, request.key)
+
+
+def _given_before(
+    tx: Transaction,
+    dedup_key: str | None,
+    *,
+    schedule_id: str | None = None,
+    job_name: str | None = None,
+) -> Firing | None:
+    """The firing that this key has given before."""
+    same = firings.by_keys(tx, [dedup_key]).get(dedup_key) if dedup_key else None
+    if same is not None and (same.schedule_id, same.job_name) != (schedule_id, job_name):
+        raise ConflictError(  # a job may have a schedule's name, and names may hold the separator
+            f"the key of this request for {schedule_id or job_name!r} is that of firing {same.id} "
+            f"of {same.schedule_id or same.job_name!r} too; give another key"
+        )
+    return same
 
 
 def _audit(tx: Transaction, app: str, target: str, request: Request, fired: Firing) -> None:
