@@ -29,7 +29,17 @@ from jobsched.model import (
     WorkerType,
 )
 from jobsched.planning.plan import ending
-from jobsched.store import claim, fire, history, record, recover, schedules, sync, workers
+from jobsched.store import (
+    claim,
+    fire,
+    history,
+    record,
+    recover,
+    request,
+    schedules,
+    sync,
+    workers,
+)
 from jobsched.store.candidates import Claimer
 from jobsched.store.claim import Claimed, ClaimOutcome
 from jobsched.store.database import Database, Transaction
@@ -37,6 +47,7 @@ from jobsched.store.fire import FireOutcome
 from jobsched.store.firings import FiringEnd
 from jobsched.store.record import Batch, Recorded, RunEnd
 from jobsched.store.recover import Recovered
+from jobsched.store.request import Request
 from jobsched.store.workers import Registration
 from jobsched.testing.clock import FakeClock
 
@@ -151,6 +162,35 @@ class Store:
     ) -> ClaimOutcome:
         mine = self.claimer(worker_id, **claimer)
         return self.transact(lambda tx: claim.claim(tx, mine, allowed=allowed))
+
+    def trigger(
+        self,
+        schedule_id: str = "s",
+        *,
+        params: Mapping[str, Any] | None = None,
+        key: str | None = None,
+        by: str | None = None,
+        app: str | None = None,
+    ) -> Firing:
+        wanted = Request(params or {}, key, by)
+        return self.transact(
+            lambda tx: request.trigger(
+                tx, app or self.app, schedule_id, wanted, lambda jobs, values: None
+            )
+        )
+
+    def enqueue(
+        self,
+        job: str = "a",
+        *,
+        params: Mapping[str, Any] | None = None,
+        run_at: datetime | None = None,
+        key: str | None = None,
+        by: str | None = None,
+        app: str | None = None,
+    ) -> Firing:
+        wanted = Request(params or {}, key, by)
+        return self.transact(lambda tx: request.enqueue(tx, app or self.app, job, wanted, run_at))
 
     def fire_due(self, worker_id: str, schedule_id: str = "s", **claimer: Any) -> Claimed:
         """Move to the schedule's next occurrence, fire it, and claim it; it must be claimed."""
