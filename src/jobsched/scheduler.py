@@ -3,7 +3,6 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from concurrent.futures import Executor
 from contextlib import asynccontextmanager, nullcontext
 from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
@@ -22,7 +21,7 @@ from jobsched.daemon.launch import Launcher
 from jobsched.declarations import Schedule
 from jobsched.durations import Duration, parse_duration
 from jobsched.errors import ConfigurationError, DeclarationError, ParameterError
-from jobsched.executors import ThreadExecutor
+from jobsched.executors import JobExecutor, RemoteExecutor, ThreadExecutor
 from jobsched.json_values import parse_params
 from jobsched.locks import DatabaseLock, LockBackend
 from jobsched.model import Firing, JobDefinition, ScheduleDeclaration, SyncReport
@@ -50,7 +49,7 @@ class Scheduler(Operations):
         registry: Registry | None = None,
         settings: Settings | None = None,
         lock: LockBackend | None = None,
-        executor: Executor | Mapping[str, Executor] | None = None,
+        executor: JobExecutor | Mapping[str, JobExecutor] | None = None,
         around: Around | None = None,
         clock: Clock | None = None,
         app: str = "default",
@@ -58,7 +57,8 @@ class Scheduler(Operations):
         """`engine` is an Engine, a URL, or None for the settings' URL; ours is a sibling of it.
 
         `registry` holds the jobs (default: those of `@job`). `executor` runs sync jobs: one for
-        all, or several by the names that jobs give as `executor=`, with "default" for the rest.
+        all, or several by the names that jobs give as `executor=`, with "default" for the rest; a
+        ProcessExecutor runs async jobs, too.
         `around` makes a context manager that is entered around every job run (`app.app_context`);
         it may take the `JobContext`. Several apps share a database under different `app` names.
 
@@ -227,8 +227,20 @@ class Scheduler(Operations):
                 jobs[one.name] = one.definition
             except DeclarationError as error:
                 wrong.append(str(error))
+        wrong += self._unreachable_jobs()
         declared = [one.declaration for one in self.schedules]
         return wrong + (problems(declared, jobs) or self._wrong_values(declared, jobs))
+
+    def _unreachable_jobs(self) -> list[str]:
+        """Jobs whose executor runs them in another process, which could not find them."""
+        given = self._executors
+        named = given if isinstance(given, Mapping) else {"default": given}
+        found = []
+        for one in self.registry:
+            executor = named.get(one.executor or "default")
+            if isinstance(executor, RemoteExecutor):
+                found.append(executor.problem(one, self._around))
+        return [problem for problem in found if problem is not None]
 
     def _wrong_values(
         self, declared: Sequence[ScheduleDeclaration], jobs: Mapping[str, JobDefinition]
@@ -308,7 +320,7 @@ class Scheduler(Operations):
             version=_version(),
         )
 
-    def _executor_map(self, jobs: Mapping[str, Job]) -> dict[str, Executor]:
+    def _executor_map(self, jobs: Mapping[str, Job]) -> dict[str, JobExecutor]:
         given = self._executors
         named = dict(given) if isinstance(given, Mapping) else {}
         if given is not None and not isinstance(given, Mapping):

@@ -148,9 +148,9 @@ class Daemon:
         """Wait until nothing runs any more, at most so long; whether that came."""
         return self._parts.clock.wait(self.runner.idle, grace.total_seconds())
 
-    def stop_async_jobs(self) -> None:
-        """The grace is over: cancel the async jobs, which can be; threads go on."""
-        self.runner.stop_async_jobs()
+    def end_jobs(self) -> bool:
+        """The grace is over: cancel async jobs and kill processes; whether no thread is left."""
+        return self.runner.end_jobs()
 
     def abandon(self, patience: timedelta) -> None:
         """Write down as LOST what still runs, for the process is about to end."""

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 
-from jobsched.daemon.capture import clipped
 from jobsched.daemon.events import emit_failure
 from jobsched.daemon.heartbeat import Heart
 from jobsched.daemon.locking import ScheduleLocks
 from jobsched.daemon.outcomes import say_firing_skipped
+from jobsched.daemon.reports import clipped
 from jobsched.daemon.slots import Reservation, Slots
 from jobsched.errors import DatabaseError
 from jobsched.model import Reason

@@ -10,7 +10,8 @@ from typing import Any
 
 from jobsched.context import CancelSignal, JobContext
 from jobsched.daemon.calling import Around, call, call_async
-from jobsched.daemon.capture import RunIdentity, current_run, report_of
+from jobsched.daemon.capture import RunIdentity, current_run
+from jobsched.daemon.reports import report_of
 from jobsched.executors import InlineExecutor, JobExecutor
 from jobsched.executors.remote import Assignment, RemoteExecutor, Report
 from jobsched.registry import Job

@@ -9,8 +9,8 @@ from collections import deque
 from collections.abc import Iterable
 from datetime import timedelta
 
-from jobsched.daemon.capture import clipped
 from jobsched.daemon.events import emit
+from jobsched.daemon.reports import clipped
 from jobsched.locks import DatabaseLock, LockBackend
 from jobsched.store.candidates import Wanted
 from jobsched.store.schedules import owner

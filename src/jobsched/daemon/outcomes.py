@@ -5,9 +5,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from jobsched.daemon.capture import clipped, described, report_of
 from jobsched.daemon.events import emit
 from jobsched.daemon.launch import Launch, Outcome
+from jobsched.daemon.reports import clipped, described, report_of
 from jobsched.executors.remote import Report
 from jobsched.model import Firing, FiringStatus, JobRunStatus, Reason
 from jobsched.store.firings import FiringEnd

@@ -375,12 +375,14 @@ class Runner:
             if launch.job.on_lost is OnLost.RERUN:
                 self._ask_to_stop(launch, Reason.WORKER_LOST)
 
-    def stop_async_jobs(self) -> None:
-        """The grace is over: cancel what can be cancelled."""
-        for launch in list(self._launches.values()):
+    def end_jobs(self) -> bool:
+        """The grace is over: cancel async jobs, kill processes; whether no thread is left."""
+        launches = list(self._launches.values())
+        for launch in launches:
             launch.signal.set(Reason.SHUTDOWN)
-            if launch.stop is not None:
-                launch.stop()
+            if (end := launch.kill or launch.stop) is not None:
+                end()
+        return all(launch.kill or launch.stop for launch in launches)
 
     def _abandon(self, batches: dict[str, Batch], now: datetime) -> None:
         for execution in self._executions.values():

@@ -61,7 +61,7 @@ def wait_for_request(daemon: Daemon, request: StopRequest, clock: Clock) -> None
 def drain(daemon: Daemon, grace: timedelta, clock: Clock, request: StopRequest | None) -> bool:
     """Claim nothing more and wait for what runs, for `grace`; whether all of it has ended.
 
-    When the grace is over async jobs are cancelled; threads cannot be, and go on.
+    When the grace is over async jobs are cancelled and processes killed; threads go on.
     """
     failpoint("drain.asked")
     daemon.drain()
@@ -72,5 +72,5 @@ def drain(daemon: Daemon, grace: timedelta, clock: Clock, request: StopRequest |
             return True
         if request is not None and request.at_once.is_set():
             break
-    daemon.stop_async_jobs()
-    return daemon.wait_idle(timedelta(seconds=0.5))
+    no_thread_left = daemon.end_jobs()
+    return daemon.wait_idle(LAST_WORDS if no_thread_left else timedelta(seconds=0.5))

@@ -4,10 +4,11 @@ from concurrent.futures import Executor
 from typing import TypeAlias
 
 from jobsched.executors.inline import InlineExecutor
+from jobsched.executors.process import ProcessExecutor
 from jobsched.executors.remote import RemoteExecutor
 from jobsched.executors.thread import ThreadExecutor
 
 JobExecutor: TypeAlias = Executor | RemoteExecutor
 """What a Scheduler takes as an executor."""
 
-__all__ = ["InlineExecutor", "JobExecutor", "RemoteExecutor", "ThreadExecutor"]
+__all__ = ["InlineExecutor", "JobExecutor", "ProcessExecutor", "RemoteExecutor", "ThreadExecutor"]
