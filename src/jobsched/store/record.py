@@ -144,7 +144,7 @@ def record(tx: Transaction, batch: Batch) -> Recorded:
     leaving = batch.leaving()
     locked = schedules.lock(tx, [one.schedule_id for one in leaving if one.schedule_id])
     wanted = batch.firing_ids()
-    mine = _lock_mine(tx, batch.worker_id, wanted)
+    mine = _lock_mine(tx, batch)
     written = _written_before(tx, batch, wanted - mine) if batch.tried else set()
     failpoint("record.locked")
     part = batch.only(mine)
@@ -168,19 +168,26 @@ def record(tx: Transaction, batch: Batch) -> Recorded:
     return Recorded(tx.now, frozenset(wanted - mine - written), _attempt_ids(tx, batch))
 
 
-def _lock_mine(tx: Transaction, worker_id: str, firing_ids: set[int]) -> set[int]:
+def _lock_mine(tx: Transaction, batch: Batch) -> set[int]:
+    """The firings of the batch that its worker still has.
+
+    One that leaves must be of the same version: an earlier try may have handed it back already,
+    and the same worker have claimed it anew.
+    """
     table = tx.tables.job_firing
     selected = (
-        sa.select(table.c.id)
+        sa.select(table.c.id, table.c.version)
         .where(
-            table.c.id.in_(sorted(firing_ids)),
-            table.c.claimed_by == worker_id,
+            table.c.id.in_(sorted(batch.firing_ids())),
+            table.c.claimed_by == batch.worker_id,
             table.c.status == FiringStatus.RUNNING.value,
         )
         .order_by(table.c.id)
         .with_for_update()
     )
-    return set(tx.connection.execute(selected).scalars())
+    leaving = {one.id: one.version for one in batch.leaving()}
+    found = tx.connection.execute(selected)
+    return {row.id for row in found if leaving.get(row.id, row.version) == row.version}
 
 
 def _written_before(tx: Transaction, batch: Batch, absent: set[int]) -> set[int]:
@@ -198,15 +205,15 @@ def _drop_what_is_written(tx: Transaction, part: Batch) -> None:
     """Of firings that are still ours: what an earlier try has written is not written again."""
     ids = [run_id for run_id, _ in part.starts] + [one.run_id for one in part.ends]
     found = _run_states(tx, ids)
-    part.starts = [s for s in part.starts if _status(found, s[0]) == JobRunStatus.QUEUED]
-    done = {one.run_id for one in part.ends if _status(found, one.run_id) == one.status}
-    part.ends = [one for one in part.ends if one.run_id not in done]
-    if done:  # one transaction: with the ends, everything else was committed too
-        part.logs = []
     present = _attempt_ids(tx, part)
-    part.attempts = [
+    starts = [s for s in part.starts if _status(found, s[0]) == JobRunStatus.QUEUED]
+    ends = [one for one in part.ends if _status(found, one.run_id) != one.status]
+    attempts = [
         one for one in part.attempts if (one.firing_id, one.job.name, one.attempt) not in present
     ]
+    if (starts, ends, attempts) != (part.starts, part.ends, part.attempts):
+        part.logs = []  # one transaction: with any of them, the lines were committed too
+    part.starts, part.ends, part.attempts = starts, ends, attempts
 
 
 def _run_states(tx: Transaction, run_ids: Any) -> dict[int, tuple[str, str | None]]:
@@ -311,12 +318,15 @@ def _hand_back(tx: Transaction, part: Batch) -> None:
     if not part.hand_backs:
         return
     table, run = tx.tables.job_firing, tx.tables.job_run
+    later = sa.bindparam("b_available_at", type_=table.c.available_at.type)
+    at_once = sa.literal(tx.now, table.c.available_at.type)
     tx.connection.execute(
         sa.update(table)
         .where(table.c.id == sa.bindparam("b_id"))
         .values(
             status=sa.bindparam("b_status"),
-            available_at=sa.bindparam("b_available_at", type_=table.c.available_at.type),
+            # A request to cancel that we have not seen must not wait for a retry's time.
+            available_at=sa.case((table.c.cancel_requested_at.is_not(None), at_once), else_=later),
             claimed_by=None,
             version=table.c.version + 1,
         ),
