@@ -14,6 +14,7 @@ from jobsched.model import (
     Firing,
     FiringStatus,
     Health,
+    JobRun,
     JobState,
     LogLine,
     ScheduleState,
@@ -198,6 +199,10 @@ class Operations:
         """One firing with its job runs; raises NotFoundError."""
         return self._read(lambda tx: history.firing(tx, self.app, firing_id))
 
+    def job_run(self, run_id: int) -> JobRun:
+        """One attempt of a job; raises NotFoundError."""
+        return self._read(lambda tx: history.job_run(tx, self.app, run_id))
+
     def logs(
         self,
         *,
@@ -214,6 +219,7 @@ class Operations:
 
         def read(tx: Transaction) -> list[LogLine]:
             if run_id is not None:
+                history.job_run(tx, self.app, run_id)
                 return history.logs(tx, [run_id], after=after, limit=limit)
             wanted = firing_id
             if wanted is None and schedule_id is not None:

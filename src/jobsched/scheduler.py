@@ -351,11 +351,12 @@ class Scheduler(Operations):
 
     def _run_until_asked(self, daemon: Daemon, stop: stopping.StopRequest) -> bool:
         stopping.wait_for_request(daemon, stop, self._clock)
+        died = daemon.has_failed()
         drained = stopping.drain(daemon, self._grace(None), self._clock, stop)
         if not drained:
             daemon.abandon(stopping.LAST_WORDS)
         self._end(daemon)
-        return drained
+        return drained and not died
 
     def _end(self, daemon: Daemon) -> None:
         daemon.end()

@@ -1,5 +1,6 @@
 """From a request to stop to the last beat: drain within the grace, then leave."""
 
+import logging
 import signal
 import threading
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from types import FrameType
 
 from jobsched.clock import Clock
 from jobsched.daemon.daemon import Daemon
+from jobsched.daemon.events import emit
 from jobsched.failpoints import failpoint
 
 LAST_WORDS = timedelta(seconds=5)
@@ -55,6 +57,11 @@ def wait_for_request(daemon: Daemon, request: StopRequest, clock: Clock) -> None
     """Until somebody asks to stop, or a thread of the daemon has died."""
     while not clock.wait(request.drain, 1.0):
         if daemon.has_failed():
+            emit(
+                "daemon_failed",
+                "a thread of the daemon has ended by itself: it stops, to be started again",
+                level=logging.ERROR,
+            )
             return
 
 

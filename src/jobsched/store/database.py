@@ -93,7 +93,7 @@ class Database:
                 if not _is_operational(error):
                     raise
                 if attempt == _ATTEMPTS or not lost_against_another(error):
-                    raise DatabaseError(f"the database refused: {error.orig}") from error
+                    raise DatabaseError(f"the database refused: {_said(error)}") from error
                 self.clock.wait(threading.Event(), random.random() * 0.02 * 2**attempt)
             except sa.exc.TimeoutError as error:
                 raise DatabaseError(f"no connection of the pool became free: {error}") from error
@@ -107,7 +107,7 @@ class Database:
         except sa.exc.DBAPIError as error:
             if not _is_operational(error):
                 raise
-            raise DatabaseError(f"the database refused: {error.orig}") from error
+            raise DatabaseError(f"the database refused: {_said(error)}") from error
         except sa.exc.TimeoutError as error:
             raise DatabaseError(f"no connection of the pool became free: {error}") from error
 
@@ -175,6 +175,13 @@ _NOW: dict[str, sa.ColumnElement[datetime]] = {
     "mysql": sa.literal_column("UTC_TIMESTAMP(6)", sa.DateTime()),
     "mariadb": sa.literal_column("UTC_TIMESTAMP(6)", sa.DateTime()),
 }
+
+
+def _said(error: sa.exc.DBAPIError) -> str:
+    """The driver's message in one line, without the error number that PyMySQL wraps it in."""
+    arguments = getattr(error.orig, "args", ())
+    said = arguments[1] if len(arguments) > 1 else error.orig
+    return " ".join(str(said).split())
 
 
 # Deadlock, lock wait timeout, and "record has changed since last read".

@@ -50,6 +50,22 @@ def firing(tx: Transaction, app: str, firing_id: int) -> Firing:
     return rows.firing(row, _in_plan_order(plans.runs_of(tx, [firing_id])[firing_id]))
 
 
+def job_run(tx: Transaction, app: str, run_id: int) -> JobRun:
+    """One job run; raises NotFoundError."""
+    run, firing_table = tx.tables.job_run, tx.tables.job_firing
+    row = tx.connection.execute(
+        sa.select(run)
+        .join(firing_table, firing_table.c.id == run.c.firing_id)
+        .where(run.c.id == run_id, firing_table.c.app == app)
+    ).one_or_none()
+    if row is None:
+        raise NotFoundError(
+            f"there is no job run {run_id} in app {app!r}; `jobsched history --runs` lists the "
+            "latest ones"
+        )
+    return rows.job_run(row)
+
+
 def _in_plan_order(runs: Sequence[JobRun]) -> tuple[JobRun, ...]:
     """Job by job in dependency order, the attempts of each side by side."""
     position: dict[str, int] = {}

@@ -52,8 +52,8 @@ def ensure(database: Database, *, auto_migrate: bool) -> None:
     if not auto_migrate:
         found = "there are none" if state.current is None else f"they are {state.current}"
         raise SchemaError(
-            f"the tables must be of version {state.wanted}, but {found}, and automatic migration "
-            "is off: run `python -m jobsched migrate`"
+            f"the tables must be of version {state.wanted}, but {found} in this database: start a "
+            "daemon (unless JOBSCHED_AUTO_MIGRATE is false), or run `python -m jobsched migrate`"
         )
     migrate(database)
 

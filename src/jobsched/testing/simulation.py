@@ -128,16 +128,21 @@ class World:
 
     def run_until(self, end: datetime) -> None:
         """Let time pass up to `end`, inclusive."""
-        while True:
-            self._apply_outages()
-            for node in self._nodes:
-                node.act()
-            following = self._next_event()
-            if following is None or following > end:
-                break
-            self._clock.move_to(following)
+        while self.step(end):
+            pass
         if self._clock.now() < end:
             self._clock.move_to(end)
+
+    def step(self, end: datetime) -> bool:
+        """Do what is due now and go on to the next event; False when none comes up to `end`."""
+        self._apply_outages()
+        for node in self._nodes:
+            node.act()
+        following = self._next_event()
+        if following is None or following > end:
+            return False
+        self._clock.move_to(following)
+        return True
 
     def _next_event(self) -> datetime | None:
         now = self._clock.now()
