@@ -179,7 +179,7 @@ _NOW: dict[str, sa.ColumnElement[datetime]] = {
 
 def _said(error: sa.exc.DBAPIError) -> str:
     """The driver's message in one line, without the error number that PyMySQL wraps it in."""
-    arguments = getattr(error.orig, "args", ())
+    arguments: tuple[object, ...] = getattr(error.orig, "args", ())
     said = arguments[1] if len(arguments) > 1 else error.orig
     return " ".join(str(said).split())
 
