@@ -113,6 +113,20 @@ class Execution:
                 self._end_queued(last, _S.CANCELLED, reason, now, batch)
         return self.running()
 
+    def drop(self, now: datetime, batch: Batch) -> int:
+        """Cancel the firing before anything of it is called; how many slots it had."""
+        claimed_slots = self.cancel(Reason.REQUESTED, now, batch)
+        for attempt in claimed_slots:
+            end = RunEnd(
+                run_id=attempt.run_id or 0,
+                firing_id=self.firing_id,
+                status=_S.CANCELLED,
+                reason=Reason.REQUESTED.value,
+                finished_at=now,
+            )
+            self.end(end, batch, now=now, retryable=False, share=0.0)
+        return len(claimed_slots)
+
     def cancel_job(self, run_id: int, now: datetime, batch: Batch) -> Attempt | None:
         """The same for one job: ended here when it has not started, returned when it runs."""
         attempt = self._attempt(run_id)

@@ -185,13 +185,13 @@ class Runner:
             case Outcome():
                 self._ended(message, batches, now)
             case Claimed():
-                self._adopt(message)
+                self._adopt(message, batches, now)
             case CancelRequest():
                 self._cancel(message, batches, now)
             case Reason():
                 self._abandon(batches, now)
 
-    def _adopt(self, claimed: Claimed) -> None:
+    def _adopt(self, claimed: Claimed, batches: dict[str, Batch], now: datetime) -> None:
         execution = Execution(claimed)
         self._executions[execution.firing_id] = execution
         firing = claimed.firing
@@ -201,6 +201,8 @@ class Runner:
             f"{firing.scheduled_for:%Y-%m-%d %H:%M:%S} UTC)",
             **outcomes.fields(firing),
         )
+        if firing.cancel_requested_at is not None:  # its last worker left it without seeing that
+            self.slots.give(execution.drop(now, self._batch(batches, execution)))
         for attempt in execution.running():
             self._launch(execution, attempt)
 
@@ -220,12 +222,8 @@ class Runner:
 
     def _leave(self, batches: dict[str, Batch], now: datetime) -> None:
         for execution in list(self._executions.values()):
-            batch = self._batch(batches, execution)
-            ends = len(batch.firing_ends)
-            if execution.leave(now, batch, draining=self._draining):
+            if execution.leave(now, self._batch(batches, execution), draining=self._draining):
                 del self._executions[execution.firing_id]
-                if len(batch.firing_ends) > ends:
-                    outcomes.say_firing_ended(batch.firing_ends[-1], now)
 
     def _written(
         self, batch: Batch, recorded: Recorded, started: list[tuple[Execution, Attempt]]
@@ -241,6 +239,9 @@ class Runner:
                     self._launch(execution, attempt)
         for execution in self._executions.values():
             execution.written(recorded.attempt_ids)
+        for end in batch.firing_ends:  # said when it can be seen in the database
+            if end.firing.id not in recorded.fenced:
+                outcomes.say_firing_ended(end, recorded.at)
 
     def _fence(self, firing_id: int) -> None:
         """The claim is lost: others go on with the firing, and nothing of ours is written."""

@@ -151,10 +151,10 @@ def record(tx: Transaction, batch: Batch) -> Recorded:
     if batch.tried:
         _drop_what_is_written(tx, part)
     _start(tx, part)
+    _note(tx, part.notes)  # before the ends: it is said of what runs, and the last one stays
     _end_runs(tx, part.ends)
     failpoint("record.ended")
     plans.insert(tx, part.attempts)
-    _note(tx, part.notes)
     _log(tx, part.logs)
     firings.end(tx, part.firing_ends)
     _hand_back(tx, part)
