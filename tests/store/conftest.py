@@ -1,8 +1,7 @@
 """The store as its tests drive it: a clean database on each backend, workers, and a clock.
 
 A test that takes `store` runs once on each backend. The tables are made once for a backend and
-emptied for each test. The test's clock replaces the database's, so that every time is exact;
-`real_time` is the same database at its own time.
+emptied for each test. The test's clock replaces the database's, so that every time is exact.
 """
 
 import re
@@ -18,6 +17,7 @@ import pytest
 import sqlalchemy as sa
 
 from jobsched import Schedule
+from jobsched.clock import Clock, DatabaseTime
 from jobsched.model import (
     Firing,
     JobDefinition,
@@ -310,18 +310,23 @@ class Databases:
     def __init__(self, servers: Any, folder: Path) -> None:
         self._servers = servers
         self._folder = folder
-        self._urls: dict[str, str] = {}
+        self._made: dict[str, Database] = {}
         self._taken: list[tuple[str, str]] = []
 
-    def url(self, backend: str) -> str:
-        if backend not in self._urls:
-            self._urls[backend] = self._make(backend)
-            database = Database(self._urls[backend])
-            database.tables.metadata.create_all(database.engine)
-            database.dispose()
-        return self._urls[backend]
+    def emptied(self, backend: str) -> Database:
+        """The database of a backend, without a row; the same object, so that it is warm."""
+        if backend not in self._made:
+            made = self._made[backend] = Database(self._make(backend))
+            made.tables.metadata.create_all(made.engine)
+        found = self._made[backend]
+        with found.write() as tx:
+            for table in found.tables.metadata.sorted_tables:
+                tx.connection.execute(sa.delete(table))
+        return found
 
     def close(self) -> None:
+        for database in self._made.values():
+            database.dispose()
         for backend, name in self._taken:
             getattr(self._servers, backend).give_back(name)
 
@@ -343,31 +348,23 @@ def databases(servers: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 @pytest.fixture
-def open_database(backend: str, databases: Databases) -> Iterator[Callable[..., Database]]:
-    """Opens the emptied database of this backend once more: another process's view of it."""
+def store(backend: str, databases: Databases) -> Store:
+    """An empty database at noon of a Monday, by a clock that the test turns."""
+    clock = FakeClock(NOON)
+    database = databases.emptied(backend)
+    database.clock, database.time = clock, DatabaseTime(clock)
+    return Store(database, clock)
+
+
+@pytest.fixture
+def open_database(store: Store) -> Iterator[Callable[[Clock], Database]]:
+    """Opens the database of `store` once more, by a clock of its own: another process."""
     opened: list[Database] = []
 
-    def open_one(clock: FakeClock | None = None) -> Database:
-        opened.append(Database(databases.url(backend), clock=clock))
+    def open_one(clock: Clock) -> Database:
+        opened.append(Database(store.database.engine, clock=clock))
         return opened[-1]
 
-    first = open_one()
-    with first.write() as tx:
-        for table in first.tables.metadata.sorted_tables:
-            tx.connection.execute(sa.delete(table))
     yield open_one
     for database in opened:
         database.dispose()
-
-
-@pytest.fixture
-def store(open_database: Callable[..., Database]) -> Store:
-    """An empty database at noon of a Monday, by a clock that the test turns."""
-    clock = FakeClock(NOON)
-    return Store(open_database(clock), clock)
-
-
-@pytest.fixture
-def real_time(open_database: Callable[..., Database]) -> Database:
-    """The database of `store` at its own time."""
-    return open_database()

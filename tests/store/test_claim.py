@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from jobsched import Schedule
+from jobsched.clock import Clock
 from jobsched.model import FiringStatus, JobDefinition, JobRunStatus, PlannedJob, TriggerType
 from jobsched.store import candidates, claim, firings, record
 from jobsched.store.database import Database
@@ -282,7 +283,7 @@ def test_a_schedule_that_is_locked_is_not_claimed(store: Any) -> None:
 
 @pytest.mark.backends("postgresql", "mariadb")
 def test_of_two_open_claims_one_gets_the_schedule(
-    store: Any, open_database: Callable[..., Database]
+    store: Any, open_database: Callable[[Clock], Database]
 ) -> None:
     """I9: while one transaction has the schedule's row, another passes it over, and knows."""
     store.declare(hourly(overlap="allow"))
@@ -300,7 +301,7 @@ def test_of_two_open_claims_one_gets_the_schedule(
 
 @pytest.mark.backends("postgresql", "mariadb")
 def test_overlap_is_decided_under_the_row_lock(
-    store: Any, open_database: Callable[..., Database]
+    store: Any, open_database: Callable[[Clock], Database]
 ) -> None:
     """I9: a firing that began between the look and the lock is seen, and stops the claim."""
     store.declare(hourly())
@@ -318,7 +319,7 @@ def test_overlap_is_decided_under_the_row_lock(
 
 @pytest.mark.backends("postgresql", "mariadb")
 def test_a_firing_that_went_and_came_back_is_not_the_one_that_was_seen(
-    store: Any, open_database: Callable[..., Database]
+    store: Any, open_database: Callable[[Clock], Database]
 ) -> None:
     """I1: a claim compares the version, not the state alone: QUEUED again is not unchanged."""
     store.declare(hourly(overlap="allow"))
@@ -338,7 +339,7 @@ def test_a_firing_that_went_and_came_back_is_not_the_one_that_was_seen(
 
 
 def test_overlap_holds_under_two_workers_at_once(
-    store: Any, open_database: Callable[..., Database]
+    store: Any, open_database: Callable[[Clock], Database]
 ) -> None:
     """I1, I9: two connections that claim as fast as they can: each once, one per schedule."""
     names = [f"s{n}" for n in range(4)]

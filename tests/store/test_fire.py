@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from jobsched import Schedule
-from jobsched.clock import SystemClock
+from jobsched.clock import Clock, SystemClock
 from jobsched.errors import DeclarationError
 from jobsched.model import Firing, FiringStatus, JobDefinition, JobRunStatus, Reason
 from jobsched.store import fire, schedules
@@ -118,21 +118,22 @@ def test_the_most_overdue_go_first(store: Any) -> None:
 
 
 @pytest.mark.backends("postgresql", "mariadb")
-def test_the_database_says_what_time_it_is(real_time: Database, store: Any) -> None:
+def test_the_database_says_what_time_it_is(
+    store: Any, open_database: Callable[[Clock], Database]
+) -> None:
     """A host whose clock is an hour ahead fires nothing early: all nodes share one clock."""
 
     class AnHourAhead(SystemClock):
         def now(self) -> datetime:
             return super().now() + HOUR
 
-    begin = real_time.query(lambda tx: real_time.measure(tx.connection))
+    ahead = open_database(AnHourAhead())
+    begin = ahead.query(lambda tx: ahead.measure(tx.connection))
     store.clock.move_to(begin)
     soon = begin + timedelta.resolution
     store.declare(hourly("due", start=soon), hourly("later", start=soon + 30 * MINUTE))
-    ahead = Database(real_time.engine, clock=AnHourAhead())
     me = store.claimer(store.worker())
     done = ahead.transact(lambda tx: fire.fire(tx, me, retry_before=tx.now, limit=9))
-    ahead.dispose()
     assert done.decided == 1
     assert [firing.schedule_id for firing in store.firings()] == ["due"]
 
@@ -223,7 +224,7 @@ def test_several_rows_count_as_several(store: Any) -> None:
 
 
 def test_two_daemons_at_once_fire_each_occurrence_once(
-    store: Any, open_database: Callable[..., Database]
+    store: Any, open_database: Callable[[Clock], Database]
 ) -> None:
     """I1: with two connections at the same instant no occurrence is fired twice, none is lost."""
     store.declare(*(hourly(f"s{n:02}") for n in range(20)))
@@ -249,7 +250,7 @@ def test_two_daemons_at_once_fire_each_occurrence_once(
 
 @pytest.mark.backends("postgresql", "mariadb")
 def test_a_schedule_that_another_daemon_fires_just_now_is_passed_over(
-    store: Any, open_database: Callable[..., Database]
+    store: Any, open_database: Callable[[Clock], Database]
 ) -> None:
     """A daemon never waits for another one: it takes what is free."""
     store.declare(hourly("s1"), hourly("s2"))

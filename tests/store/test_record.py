@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from jobsched import Schedule
+from jobsched.clock import Clock
 from jobsched.model import FiringStatus, JobDefinition, JobRunStatus, OnLost, PlannedJob
 from jobsched.store import record, recover
 from jobsched.store.claim import Claimed
@@ -293,7 +294,7 @@ def test_an_end_leaves_only_the_state_it_knows(store: Any) -> None:
 @pytest.mark.backends("postgresql", "mariadb")
 @pytest.mark.parametrize("first", ["recovery", "end"])
 def test_of_an_end_and_a_recovery_at_once_one_wins(
-    store: Any, open_database: Callable[..., Database], first: str
+    store: Any, open_database: Callable[[Clock], Database], first: str
 ) -> None:
     """I3: the guard stands on a locked row: whoever comes second sees what the first has done."""
     me = store.worker()
