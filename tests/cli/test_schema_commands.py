@@ -32,3 +32,20 @@ def test_migrate_creates_the_tables_once(folder: Path, jobsched: "CommandLine") 
     assert jobsched.out(*url, "migrate").startswith("Now at version ")
     assert jobsched.out(*url, "migrate") == "Nothing to do.\n"
     assert jobsched.out(*url, "migrate", "--check").startswith("the tables are ")
+
+
+def test_prune_says_what_it_deletes(shop: Path, jobsched: "CommandLine") -> None:
+    """--dry-run counts and deletes nothing; what is young, or live, stays."""
+    jobsched.out("exec", "import_feeds")
+    assert jobsched.out("prune", "--dry-run") == (
+        "Would delete 0 firings, 0 job runs, 0 log lines, 0 audit rows, 0 workers.\n"
+    )
+    assert jobsched.json("prune") == {
+        "firings": 0,
+        "job_runs": 0,
+        "log_lines": 0,
+        "audit_rows": 0,
+        "workers": 0,
+    }
+    assert len(jobsched.json("history")) == 1
+    jobsched.out("prune", "--days", "0", code=2)

@@ -16,7 +16,7 @@ from jobsched.cli.listing import jobs, next_, schedules, workers
 from jobsched.cli.logs import logs
 from jobsched.cli.operators import cancel, disable, enable, retry, trigger
 from jobsched.cli.program import Program
-from jobsched.cli.schema import check, migrate
+from jobsched.cli.schema import check, migrate, prune
 from jobsched.cli.target import Target
 
 
@@ -72,5 +72,6 @@ for command in (
     workers,
     check,
     migrate,
+    prune,
 ):
     main.add_command(command)

@@ -7,7 +7,7 @@ in `_s`) or milliseconds (`_ms`), states are the words of the glossary. Keys may
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,6 +22,9 @@ from jobsched.model import (
     Status,
     Worker,
 )
+
+if TYPE_CHECKING:
+    from jobsched.store.prune import Pruned
 
 Document = dict[str, Any]
 
@@ -231,6 +234,17 @@ def problems(messages: Iterable[str]) -> Document:
     """What `check` found."""
     found = list(messages)
     return {"ok": not found, "problems": found}
+
+
+def pruned(one: "Pruned") -> Document:
+    """How many rows of each kind were deleted, or would be."""
+    return {
+        "firings": one.firings,
+        "job_runs": one.job_runs,
+        "log_lines": one.log_lines,
+        "audit_rows": one.audit_rows,
+        "workers": one.workers,
+    }
 
 
 def _problem(one: Problem) -> Document:

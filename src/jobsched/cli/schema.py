@@ -1,4 +1,4 @@
-"""Before a deploy: `check` the declarations, `migrate` the tables."""
+"""Before a deploy: `check` the declarations, `migrate` the tables; after it: `prune` them."""
 
 import click
 
@@ -53,3 +53,37 @@ def migrate(context: click.Context, only_check: bool) -> None:
         context.exit(1 if state.pending or not state.same_major else 0)
     applied = scheduler.migrate()
     click.echo(f"Now at version {applied[-1]}." if applied else "Nothing to do.")
+
+
+@click.command(epilog=options.examples("jobsched prune --dry-run", "jobsched prune --days 7"))
+@click.option("--dry-run", is_flag=True, help="Only count what would be deleted.")
+@click.option(
+    "--days",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Delete what ended more than N days ago, instead of JOBSCHED_RETENTION_DAYS.",
+)
+@options.as_json
+@click.pass_context
+def prune(context: click.Context, dry_run: bool, days: int | None, as_json: bool) -> None:
+    """Delete old history.
+
+    Ended firings with their job runs and logs, audit rows, and ended workers. Daemons do so by
+    themselves, in the background. What is live is never deleted, and nothing that was deleted
+    fires again.
+    """
+    pruned = context.obj.scheduler().prune(days=days, dry_run=dry_run)
+    if as_json:
+        documents.show(documents.pruned(pruned))
+        return
+    said = ", ".join(
+        phrases.counted(number, what)
+        for what, number in (
+            ("firing", pruned.firings),
+            ("job run", pruned.job_runs),
+            ("log line", pruned.log_lines),
+            ("audit row", pruned.audit_rows),
+            ("worker", pruned.workers),
+        )
+    )
+    click.echo(f"{'Would delete' if dry_run else 'Deleted'} {said}.")
