@@ -19,11 +19,12 @@ class Fault:
 
 @dataclass(frozen=True)
 class Exit:
-    """A process ended."""
+    """A process ended: by what was done to it, or, without a cause, by itself."""
 
     pid: int
     code: int
-    expected: bool
+    cause: str | None
+    at: float
 
 
 @dataclass
@@ -32,6 +33,8 @@ class Book:
 
     faults: list[Fault] = field(default_factory=list)
     exits: list[Exit] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """What went wrong in a way that no row shows."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def begin(self, kind: str, pid: int | None) -> Fault:
@@ -40,6 +43,11 @@ class Book:
         with self.lock:
             self.faults.append(fault)
         return fault
+
+    def note(self, what: str) -> None:
+        """Write down what went wrong."""
+        with self.lock:
+            self.notes.append(what)
 
     def end(self, fault: Fault) -> None:
         """The fault is over."""

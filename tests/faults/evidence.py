@@ -96,6 +96,8 @@ class Evidence:
     disabled_at: float
     """When the schedules were disabled at the end; everything due before must be accounted for."""
     lock_timeout: float
+    notes: tuple[str, ...] = ()
+    """Broken promises that no row shows."""
     doubts: tuple[str, ...] = ()
     """What keeps the evidence from being believed."""
 

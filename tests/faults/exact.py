@@ -297,7 +297,10 @@ def _attempts(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _order(evidence: Evidence) -> Iterator[Finding]:
-    done = {(r.firing, r.job): r.at for r in evidence.ledger if r.kind == "done"}
+    done: dict[tuple[int, str], float] = {}
+    for record in evidence.ledger:
+        if record.kind == "done":  # the first: a lost attempt may end after the one that counts
+            done.setdefault((record.firing, record.job), record.at)
     before = {later: earlier for spec in evidence.specs for earlier, later in pairwise(spec.jobs)}
     for record in evidence.starts:
         earlier = before.get(record.job)
@@ -359,6 +362,26 @@ def _ending(runs: list[Run]) -> str | None:
 
 def _exits(evidence: Evidence) -> Iterator[Finding]:
     """I15: no daemon ends by itself, and one that could drain says so by its exit code."""
+    registered = set(evidence.workers.values())
     for ended in evidence.exits:
-        if not ended.expected:
-            yield Finding("exit", f"process {ended.pid} ended with {ended.code}")
+        if ended.code == -15 and ended.pid not in registered:
+            continue  # it was told to end before it had begun
+        clean = ended.code in _CODES.get(ended.cause, ())
+        others = DEADLY | {"outage", "cut", "full", "reset", "delay", "pause", "nap"}
+        if not clean and not (
+            ended.cause == "term"
+            and evidence.struck(ended.pid, others, ended.at - 4 * evidence.lock_timeout, ended.at)
+        ):
+            yield Finding("exit", f"process {ended.pid} ended with {ended.code} ({ended.cause})")
+    for note in evidence.notes:
+        yield Finding("exit", note)
+
+
+_CODES: dict[str | None, tuple[int, ...]] = {
+    "kill": (-9, 0, 1),  # it may have ended just before
+    "armed": (-9,),
+    "term": (0,),
+    "term-twice": (0, 1, -15),  # the second may come when everything is over
+    "refused": (3,),
+    "end": (0,),
+}

@@ -11,6 +11,7 @@ from typing import Any
 
 from tests.faults.book import Book, Exit, Fault
 from tests.faults.host import REFUSED
+from tests.faults.ledger import boot_clock
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -26,6 +27,8 @@ class Node:
         self._environment = dict(environment)
         self._log = log
         self._starts = 0
+        self.last_pid = 0
+        """Of the process before, when it has ended."""
         self.process: subprocess.Popen[bytes] | None = None
         self.deadly: Fault | None = None
         """The fault that explains an end of the present process."""
@@ -57,11 +60,12 @@ class Node:
         code = self.process.poll()
         if code is None:
             return True
-        expected = code == REFUSED or self.deadly is not None
+        self.last_pid = self.process.pid
+        cause = "refused" if code == REFUSED else self.deadly and self.deadly.kind
         with self._book.lock:
-            self._book.exits.append(Exit(self.process.pid, code, expected))
+            self._book.exits.append(Exit(self.last_pid, code, cause, boot_clock()))
         if self.deadly is None:
-            self._book.begin("exit", self.process.pid)
+            self._book.begin("exit", self.last_pid)
         self.process = None
         return False
 

@@ -1,27 +1,30 @@
 """One trial: a database, daemons, faults for a while, calm, the end, and the evidence."""
 
+import json
 import random
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
-from tests.faults import host, ledger, servers, witness
+from tests.faults import host, ledger, witness
 from tests.faults.book import Book
 from tests.faults.evidence import Evidence
-from tests.faults.injector import FAMILIES, Tormentor
+from tests.faults.injector import FAMILIES, Family, Striker
 from tests.faults.ledger import boot_clock
 from tests.faults.nodes import Node
 from tests.faults.pace import pause, until, watch_for_starvation
+from tests.faults.points import AT_MIGRATION, Points
+from tests.faults.stage import Stage, engine, stage
 from tests.faults.workload import CAST, GRACE_S, LOCK_TIMEOUT_S
 
-CALM_S = 8.0
-"""How long nothing is struck before the end: time to recover and to catch up."""
+CALM_S = 13.0
+"""How long nothing is struck before the end: time to recover, to catch up, and to be in time."""
 STEPPED_S = 0.02
 """By how much the machine's clock may be set during a trial."""
 
@@ -38,6 +41,11 @@ class Plan:
     nodes: int = 3
     mutant: str | None = None
 
+    @property
+    def faults(self) -> Family:
+        """The family of faults."""
+        return FAMILIES[self.family]
+
 
 def real_offset() -> float:
     """What turns this machine's boot clock into its real time, which is the database's too."""
@@ -45,7 +53,7 @@ def real_offset() -> float:
 
 
 class Trial:
-    """Runs a plan in a folder of its own."""
+    """Runs a plan in a folder of its own, which keeps the ledger, the events and the logs."""
 
     def __init__(self, plan: Plan, folder: Path) -> None:
         self.plan = plan
@@ -55,43 +63,37 @@ class Trial:
 
     def run(self) -> Evidence:
         """The evidence, for the checkers to judge."""
+        plan = self.plan
         with ExitStack() as stack:
-            self._url = stack.enter_context(self._database())
+            made = stack.enter_context(stage(plan.database, plan.faults, plan.nodes, self.folder))
             offset = real_offset()
             stack.enter_context(self._starvation())
-            scheduler = host.scheduler(self._config(0))
+            nodes = [self._node(made, number) for number in range(plan.nodes)]
+            stack.callback(lambda: [node.end(0, until) for node in nodes])
+            if "failpoint" in plan.faults.daemons:
+                self._die_migrating(nodes[0])
+            scheduler = host.scheduler(self._config(made.url, made, 0))
             stack.callback(scheduler.close)
             scheduler.migrate()
-            witness.install(scheduler.database.engine)
-            nodes = self._nodes()
-            stack.callback(lambda: [node.end(0, until) for node in nodes])
-            self._torment(nodes)
+            admin = engine(made.url)
+            witness.install(admin)
+            self._strike(made, nodes, admin)
             pause(CALM_S)
             disabled_at = boot_clock() + offset
             for spec in CAST:
                 scheduler.disable(spec.id)
-            self._wait_for_the_end(scheduler.database.engine, nodes)
+            self._wait_for_the_end(admin)
             for node in nodes:
                 if node.alive() and node.end(GRACE_S + 5, until) != 0:
-                    self._doubts.append("a daemon did not drain in the calm")
+                    self.book.note(f"daemon {node.last_pid} did not drain in the calm")
             if abs(real_offset() - offset) > STEPPED_S:
                 self._doubts.append("the machine's clock was set during the trial")
-            return self._evidence(scheduler.database.engine, offset, disabled_at)
+            return self._evidence(admin, offset, disabled_at)
 
-    @contextmanager
-    def _database(self) -> Iterator[str]:
-        name = self.plan.database
-        if name == "sqlite":
-            yield f"sqlite:///{self.folder / 'jobs.db'}"
-            return
-        server = servers.MAKERS[name](self.folder)
-        try:
-            url = servers.URLS[name].format(port=server.port)
-            if name == "mariadb":
-                _create_database(url)
-            yield url
-        finally:
-            server.stop()
+    def events(self) -> list[dict[str, Any]]:
+        """What the daemons told, in order."""
+        path = self.folder / "events"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
     @contextmanager
     def _starvation(self) -> Iterator[None]:
@@ -104,34 +106,61 @@ class Trial:
             stop.set()
             watch.join()
 
-    def _config(self, number: int) -> dict[str, Any]:
+    def _config(self, url: str, made: Stage, number: int) -> dict[str, Any]:
         return {
-            "url": self._url,
+            "url": url,
             "ledger": str(self.folder / "ledger"),
             "events": str(self.folder / "events"),
             "seed": f"{self.plan.seed}/{number}",
             "mutant": self.plan.mutant,
+            "lock": made.lock_url or self.plan.faults.lock,
         }
 
-    def _nodes(self) -> list[Node]:
-        return [
-            Node(self._config(number), self.book, {}, self.folder / f"node-{number}.log")
-            for number in range(1, self.plan.nodes + 1)
-        ]
+    def _node(self, made: Stage, number: int) -> Node:
+        environment = made.skews[number].environment if made.skews else {}
+        config = self._config(made.url_of(number), made, number)
+        return Node(config, self.book, environment, self.folder / f"node-{number}.log")
 
-    def _torment(self, nodes: list[Node]) -> None:
-        over = threading.Event()
-        tormentors = [
-            Tormentor(
-                node,
+    def _die_migrating(self, node: Node) -> None:
+        """The tables are made by a third process, after two that died at it."""
+        for arm in AT_MIGRATION:
+            node.start(JOBSCHED_FAILPOINTS=arm.text)
+            node.deadly = self.book.begin("armed", node.pid)
+            if not until(lambda: not node.alive(), 20):
+                self.book.note(f"{arm.name} was not reached on an empty database")
+                node.end(0, until)
+
+    def _strike(self, made: Stage, nodes: list[Node], admin: sa.Engine) -> None:
+        over, points, family = threading.Event(), Points(), self.plan.faults
+        strikers = [
+            Striker(
                 self.book,
                 random.Random(f"{self.plan.seed}/{number}"),
-                FAMILIES[self.plan.family],
                 over,
+                family.pace,
+                family.daemons,
+                node=node,
+                proxy=made.proxies[number] if made.proxies else None,
+                skew=made.skews[number] if made.skews else None,
+                points=points,
             )
             for number, node in enumerate(nodes)
         ]
-        threads = [threading.Thread(target=one.run) for one in tormentors]
+        if family.ground:
+            strikers.append(
+                Striker(
+                    self.book,
+                    random.Random(f"{self.plan.seed}/ground"),
+                    over,
+                    family.pace,
+                    family.ground,
+                    server=made.server,
+                    admin=admin,
+                    redis=made.redis,
+                    disk=made.disk,
+                )
+            )
+        threads = [threading.Thread(target=self._run, args=(one,)) for one in strikers]
         for thread in threads:
             thread.start()
         pause(self.plan.seconds)
@@ -139,34 +168,34 @@ class Trial:
         for thread in threads:
             thread.join()
 
-    def _wait_for_the_end(self, engine: sa.Engine, nodes: list[Node]) -> None:
+    def _run(self, striker: Striker) -> None:
+        try:
+            striker.run()
+        except Exception as error:
+            self._doubts.append(f"a striker failed: {error!r}")
+
+    def _wait_for_the_end(self, admin: sa.Engine) -> None:
         live = "SELECT count(*) FROM job_firing WHERE status IN ('QUEUED', 'RUNNING', 'WAITING')"
 
         def ended() -> bool:
-            with engine.connect() as connection:
+            with admin.connect() as connection:
                 return connection.exec_driver_sql(live).scalar_one() == 0
 
         until(ended, 4 * LOCK_TIMEOUT_S + 20)
 
-    def _evidence(self, engine: sa.Engine, offset: float, disabled_at: float) -> Evidence:
+    def _evidence(self, admin: sa.Engine, offset: float, disabled_at: float) -> Evidence:
         for fault in self.book.faults:
             fault.begun += offset
             fault.ended = None if fault.ended is None else fault.ended + offset
-        records = ledger.read(self.folder / "ledger", offset)
+        exits = [replace(one, at=one.at + offset) for one in self.book.exits]
         return Evidence(
             specs=CAST,
-            **witness.rows(engine),
-            ledger=tuple(records),
+            **witness.rows(admin),
+            ledger=tuple(ledger.read(self.folder / "ledger", offset)),
             faults=tuple(self.book.faults),
-            exits=tuple(self.book.exits),
+            exits=tuple(exits),
             disabled_at=disabled_at,
             lock_timeout=LOCK_TIMEOUT_S,
+            notes=tuple(self.book.notes),
             doubts=tuple(self._doubts),
         )
-
-
-def _create_database(url: str) -> None:
-    engine = sa.create_engine(sa.make_url(url).set(database="mysql"))
-    with engine.begin() as connection:
-        connection.exec_driver_sql("CREATE DATABASE IF NOT EXISTS test")
-    engine.dispose()
