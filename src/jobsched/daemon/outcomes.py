@@ -37,7 +37,8 @@ def judge(outcome: Outcome, now: datetime, took: timedelta) -> tuple[RunEnd, boo
         duration_ms=round(took.total_seconds() * 1000),
     )
     if launch.overran:
-        late = TimeoutError(_past(launch))
+        killed = "; its process was killed" if report.stopped and launch.kill else ""
+        late = TimeoutError(f"{_past(launch)}{killed}")
         failed = replace(report, error=described(late), reason=Reason.TIMEOUT.value)
         return _failed(end, failed), launch.job.retries_on(late)
     if asked in _LEAVING and (report.stopped or report.seen or launch.signal.seen):
