@@ -55,7 +55,7 @@ def _place(module: ModuleType) -> str:
         return str(spec.name)  # python -m package.module
     if spec is None and file is not None and Path(file).is_file():
         return str(Path(file).resolve())
-    what = "an interactive session" if file is None else file
+    what = "an interactive session" if file is None or file.startswith("<") else file
     raise UnreachableError(f"is defined in {what}, which no other process can import")
 
 
