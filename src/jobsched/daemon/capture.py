@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from jobsched.daemon.reports import clipped, storable
-from jobsched.store.record import LogRecord
+from jobsched.store.record import LogRecord, RunNote
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class RunIdentity:
 
     run_id: int
     firing_id: int
-    post: Callable[[LogRecord], None]
+    post: Callable[[LogRecord | RunNote], None]
     now: Callable[[], datetime]
 
 

@@ -17,9 +17,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from jobsched.clock import Clock
-from jobsched.context import CancelSignal, JobContext
+from jobsched.context import CancelSignal
 from jobsched.daemon import outcomes
 from jobsched.daemon.capture import RunIdentity
+from jobsched.daemon.contexts import context_for
 from jobsched.daemon.events import emit
 from jobsched.daemon.execution import Attempt, Execution
 from jobsched.daemon.launch import Launch, Launcher, Outcome
@@ -28,7 +29,6 @@ from jobsched.daemon.slots import Slots
 from jobsched.failpoints import failpoint
 from jobsched.model import JobRunStatus, OnLost, Reason
 from jobsched.registry import Job
-from jobsched.store import history
 from jobsched.store.claim import Claimed
 from jobsched.store.database import Database
 from jobsched.store.record import Batch, LogRecord, Recorded, RunEnd, RunNote
@@ -263,28 +263,13 @@ class Runner:
         run_id = attempt.run_id or 0
         job = self._jobs[run.job_name]
         signal = CancelSignal()
+        identity = RunIdentity(run_id, firing.id, self._post, self._database.time.now)
         instant = self._clock.monotonic()
         launch = Launch(
             job=job,
-            context=JobContext(
-                run_id=run_id,
-                firing_id=firing.id,
-                schedule_id=firing.schedule_id,
-                job_name=job.name,
-                scheduled_for=firing.scheduled_for,
-                attempt=run.attempt,
-                trigger=firing.trigger,
-                params=run.params,
-                log=outcomes.job_logger(job.name),
-                cancelled=signal,
-                idempotency_key=f"{firing.app}:{firing.id}:{job.name}",
-                report_progress=lambda fraction, message: self._post(
-                    RunNote(run_id, firing.id, progress={"fraction": fraction, "message": message})
-                ),
-                find_result=lambda name: self._result_of(firing.id, name),
-            ),
+            context=context_for(firing, run, identity, signal, self._database),
             signal=signal,
-            identity=RunIdentity(run_id, firing.id, self._post, self._database.time.now),
+            identity=identity,
             started=instant,
             deadline=None if job.timeout is None else instant + job.timeout.total_seconds(),
         )
@@ -299,9 +284,6 @@ class Runner:
         )
         failpoint("run.before")
         self._launcher.launch(launch, self._post)
-
-    def _result_of(self, firing_id: int, job: str) -> Any:
-        return self._database.query(lambda tx: history.result(tx, firing_id, job))
 
     def _ended(self, outcome: Outcome, batches: dict[str, Batch], now: datetime) -> None:
         launch = outcome.launch
