@@ -68,7 +68,7 @@ def _waiting(tx: Transaction, app: str, since: datetime) -> list[Firing]:
 def _needs(
     tx: Transaction, app: str, waiting: Sequence[Firing]
 ) -> list[tuple[Firing, frozenset[str]]]:
-    """The jobs that each firing still has to run."""
+    """The jobs that each firing still has to run; those of an unreadable schedule are left out."""
     if not waiting:
         return []
     jobs = definitions.current(tx, app)
@@ -77,6 +77,7 @@ def _needs(
     return [
         (firing, written[firing.id] if firing.id in written else _planned(firing, states, jobs))
         for firing in waiting
+        if firing.schedule_id is None or firing.schedule_id in states
     ]
 
 
