@@ -51,6 +51,7 @@ FAMILIES = {
     "outage": Family(ground=("restart", "outage"), pace=(4.0, 8.0), databases=_SERVERS),
     "clock": Family(("step", "kill"), databases=_SERVERS),
     "failpoints": Family(("failpoint",), pace=(0.1, 0.5)),
+    "doubt": Family(("doubt",), pace=(1.0, 2.0)),
     "redis": Family(("freeze",), ("flush", "redis_outage"), pace=(3.0, 6.0), lock="redis"),
     "yes-lock": Family(("kill", "freeze"), lock="yes"),
     "full": Family(("kill",), ("full",), pace=(4.0, 8.0), databases=("sqlite",)),
@@ -183,6 +184,13 @@ def failpoint(one: Striker) -> None:
         one.book.begin("kill", node.last_pid)
 
 
+def doubt(one: Striker) -> None:
+    """From now on some transactions are committed, and it is told that they are not."""
+    if "JOBSCHED_FAILPOINTS" not in one.target.extra:
+        kill(one)
+        one.target.start(JOBSCHED_FAILPOINTS="commit.after:raise:0.03")
+
+
 def delay(one: Striker) -> None:
     """Each piece of each answer comes a little late."""
     assert one.proxy is not None
@@ -303,6 +311,7 @@ _STRIKES: dict[str, Callable[[Striker], None]] = {
         term,
         term_twice,
         failpoint,
+        doubt,
         delay,
         silence,
         reset,

@@ -27,6 +27,7 @@ class Node:
         self._environment = dict(environment)
         self._log = log
         self._starts = 0
+        self.extra: Mapping[str, str] = {}
         self.last_pid = 0
         """Of the process before, when it has ended."""
         self.process: subprocess.Popen[bytes] | None = None
@@ -42,6 +43,7 @@ class Node:
         """Start a process; extra variables are for this one only."""
         self._starts += 1
         self.deadly = None
+        self.extra = environment
         config = {**self._config, "seed": f"{self._config['seed']}/{self._starts}"}
         path = os.pathsep.join([str(ROOT), str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])
         with self._log.open("ab") as log:

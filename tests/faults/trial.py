@@ -181,7 +181,9 @@ class Trial:
             with admin.connect() as connection:
                 return connection.exec_driver_sql(live).scalar_one() == 0
 
-        until(ended, 4 * LOCK_TIMEOUT_S + 20)
+        patience = 4 * LOCK_TIMEOUT_S + 10
+        if not until(ended, patience):
+            self.book.note(f"firings were still live {patience} s after the last could begin")
 
     def _evidence(self, admin: sa.Engine, offset: float, disabled_at: float) -> Evidence:
         for fault in self.book.faults:

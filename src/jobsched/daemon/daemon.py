@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -97,7 +97,7 @@ class Daemon:
         self.looper = Looper(services, clock)
         self.recovery.on_recovered = self.looper.wake
         self.runner.on_slot_free = self.looper.wake
-        self.runner.on_left = self._locks.leave
+        self.runner.on_left = self._left
         self.runner.may_start = self.heart.is_fresh
         self.heart.running = lambda: self._slots.taken
         self._capture = CaptureHandler()
@@ -230,6 +230,10 @@ class Daemon:
             was=old,
         )
         self.looper.wake()
+
+    def _left(self, firing_ids: Sequence[int]) -> None:
+        self._locks.leave(firing_ids)
+        self.firing.leave(firing_ids)
 
     def _start_thread(self, name: str, target: Callable[[], None]) -> None:
         thread = threading.Thread(target=target, name=f"jobsched-{name}", daemon=True)

@@ -1,7 +1,9 @@
 """The pass that fires what is due and claims what waits."""
 
 import random
-from collections.abc import Callable
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -57,11 +59,28 @@ class FiringPass:
         self._adopt = adopt
         self._batch = _BATCH[database.dialect]
         self._contended = 0
+        self._held: Counter[int] = Counter()
+        self._lock = threading.Lock()
+        self._in_doubt = False
 
     def run_once(self) -> timedelta:
         """One look, and the transactions that it asks for; the delay to the next look."""
         if not self._heart.is_fresh():
             return self._settings.heartbeat_interval
+        try:
+            return self._look()
+        except DatabaseError:
+            self._in_doubt = True
+            raise
+
+    def leave(self, firing_ids: Iterable[int]) -> None:
+        """The firings have ended or were handed back, and that is written; from any thread."""
+        with self._lock:  # counted: a firing may be claimed again before its leaving gets here
+            self._held -= Counter(set(firing_ids))
+
+    def _look(self) -> timedelta:
+        if self._in_doubt:
+            self._adopt_the_unknown()
         retry_before = self._retry_before()
         seen = peek(self._database, self._app, retry_before)
         if seen.due_at is not None and seen.due_at <= seen.now:
@@ -167,6 +186,15 @@ class FiringPass:
             self._database.transact(lambda tx: candidates.postpone(tx, refused, delay))
         return outcome
 
+    def _adopt_the_unknown(self) -> None:
+        """A COMMIT whose answer was lost may have claimed: nobody else runs what we hold."""
+        with self._slots.reserve() as slots:
+            claimer = self._claimer(slots)
+            for claimed in self._database.query(lambda tx: claim.held(tx, claimer)):
+                if not self._held[claimed.firing.id]:
+                    self._hand_over(claimed, slots)
+        self._in_doubt = False
+
     def _claimer(self, slots: Reservation) -> Claimer:
         # Two daemons that reach for the same firings would get in each other's way every time.
         aside = random.randrange(candidates.PAGE) if self._contended else 0
@@ -180,4 +208,6 @@ class FiringPass:
 
     def _hand_over(self, claimed: Claimed, slots: Reservation) -> None:
         slots.used += claimed.started
+        with self._lock:
+            self._held[claimed.firing.id] += 1
         self._adopt(claimed)

@@ -14,7 +14,7 @@ from jobsched.failpoints import failpoint
 from jobsched.model import Firing, FiringStatus, JobRun, JobRunStatus, JobState, Reason
 from jobsched.planning.attempts import past_deadline
 from jobsched.planning.plan import ready
-from jobsched.store import candidates, definitions, firings, plans, schedules
+from jobsched.store import candidates, definitions, firings, plans, rows, schedules
 from jobsched.store.candidates import Candidate, Claimer
 from jobsched.store.database import Transaction
 
@@ -71,6 +71,25 @@ def claim(
         too_late=tuple(one.firing for one in late),
         contended=len(mine) < len(found),
     )
+
+
+def held(tx: Transaction, claimer: Claimer) -> list[Claimed]:
+    """All that the worker holds by the database's word, also what it was never told of."""
+    table = tx.tables.job_firing
+    selected = sa.select(table).where(
+        table.c.claimed_by == claimer.worker_id, table.c.status == FiringStatus.RUNNING.value
+    )
+    found = [rows.firing(row) for row in tx.connection.execute(selected.order_by(table.c.id))]
+    if not found:
+        return []
+    jobs = definitions.states(tx, claimer.app)
+    states = schedules.by_ids(tx, {one.schedule_id for one in found if one.schedule_id is not None})
+    runs = plans.runs_of(tx, [one.id for one in found])
+    timeouts = {name: state.declaration.timeout for name, state in states.items()}
+    return [
+        Claimed(one, tuple(runs[one.id]), jobs, timeouts.get(one.schedule_id or ""))
+        for one in found
+    ]
 
 
 def _lock_schedules(tx: Transaction, found: Sequence[Candidate]) -> list[Candidate]:
