@@ -27,6 +27,7 @@ from jobsched.registry import Registry
 from jobsched.settings import Settings
 from jobsched.store import (
     definitions,
+    hints,
     history,
     overview,
     prune,
@@ -124,7 +125,9 @@ class Operations:
             return self._change(lambda tx: request.enqueue(tx, self.app, name, wanted, run_at))
         connection = session if isinstance(session, sa.Connection) else session.connection()
         tx = Transaction(connection, self.database.tables, self.database.measure(connection))
-        return request.enqueue(tx, self.app, name, wanted, run_at)
+        firing = request.enqueue(tx, self.app, name, wanted, run_at)
+        hints.announce(tx)
+        return firing
 
     def cancel(
         self,
@@ -304,9 +307,15 @@ class Operations:
     def _change(self, work: Callable[[Transaction], T]) -> T:
         """Run an operator's verb, and let a daemon in this process see at once what it did."""
         self._need_tables()
+
+        def announced(tx: Transaction) -> T:
+            result = work(tx)
+            hints.announce(tx)
+            return result
+
         for attempt in range(_TRIES):
             try:
-                result = self.database.transact(work)
+                result = self.database.transact(announced)
                 break
             except sa.exc.IntegrityError:  # the same key at the same time: now it can be seen
                 if attempt == _TRIES - 1:

@@ -14,6 +14,7 @@ from jobsched.daemon.events import emit
 from jobsched.daemon.firing import FiringPass
 from jobsched.daemon.heartbeat import Heart
 from jobsched.daemon.launch import Launcher
+from jobsched.daemon.listening import Listener
 from jobsched.daemon.locking import ScheduleLocks
 from jobsched.daemon.looper import Looper, Service
 from jobsched.daemon.pruning import PruningPass
@@ -29,6 +30,7 @@ from jobsched.registry import Job
 from jobsched.settings import Settings
 from jobsched.store.claim import Claimed
 from jobsched.store.database import Database
+from jobsched.store.hints import CHECK_S
 from jobsched.store.sync import Declared
 
 
@@ -105,6 +107,12 @@ class Daemon:
         self._stop_running = threading.Event()
         self._stop_beating = threading.Event()
         self._threads: dict[str, threading.Thread] = {}
+        self._listener = threading.Thread(
+            target=Listener(database, clock, self.looper.wake).run,
+            args=(self._stop_looping,),
+            name="jobsched-listener",
+            daemon=True,
+        )
         self._ended = False
 
     # Life
@@ -127,6 +135,7 @@ class Daemon:
         self.start_heart()
         self._start_thread("runner", lambda: self.runner.run(self._stop_running))
         self._start_thread("looper", lambda: self.looper.run(self._stop_looping))
+        self._listener.start()
 
     def start_heart(self) -> None:
         """Start the heartbeats only."""
@@ -168,6 +177,8 @@ class Daemon:
         self._join("runner")
         self._stop_beating.set()
         self._join("heart")
+        if self._listener.is_alive():
+            self._listener.join(timeout=2 * CHECK_S)
         self._launcher.close()
         self._locks.close()
         logging.getLogger().removeHandler(self._capture)
