@@ -223,6 +223,8 @@ class Daemon:
 
     def _step_until_idle(self) -> None:
         while not self.runner.idle.is_set():
+            if not self.heart.is_fresh():  # a job took its time: without a beat nothing starts
+                self.heart.beat()
             self.runner.step()
 
     # Within
