@@ -29,7 +29,7 @@ def context_for(
         scheduled_for=firing.scheduled_for,
         attempt=run.attempt,
         trigger=firing.trigger,
-        params=run.params,
+        params=firing.params,
         log=job_logger(run.job_name),
         cancelled=signal,
         idempotency_key=f"{firing.app}:{firing.id}:{run.job_name}",
