@@ -209,22 +209,27 @@ class Reader:
         self.output = printed.getvalue() + raised
 
     def _shell(self, block: Block) -> None:
-        done = subprocess.run(
+        process = subprocess.Popen(
             ["bash", "-euo", "pipefail", "-c", _keeping_state(block.content, self._state)],
             cwd=self._folder,
             env=self._environment,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=COMMAND_LIMIT_S,
-            check=False,
+            start_new_session=True,
         )
-        self.output = done.stdout
-        if done.returncode != block.exit_code:
+        try:
+            self.output, errors = process.communicate(timeout=COMMAND_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            self.output, errors = process.communicate()
+            errors += f"\nkilled after {COMMAND_LIMIT_S} s"
+        if process.returncode != block.exit_code:
             running = "".join(f"\n-- {b.place}:\n{p.output}" for b, p in self._background)
             raise SnippetError(
-                f"{block.place}: exit code {done.returncode}, not {block.exit_code}\n"
-                f"{done.stdout}{done.stderr}{running}"
+                f"{block.place}: exit code {process.returncode}, not {block.exit_code}\n"
+                f"{self.output}{errors}{running}"
             )
         folder, *variables = self._state.read_text("utf-8").split("\0")
         self._folder = folder
