@@ -198,6 +198,8 @@ class JobDefinition:
     max_lost: int = 3
     executor: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    problem: str | None = None
+    """Why its row cannot be read; no plan is made with it until a sync has mended it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,11 @@ def order(
     for name in chosen:
         if name not in definitions:
             raise DeclarationError(f"job {name!r} is not defined")
+        if definitions[name].problem is not None:
+            raise DeclarationError(
+                f"job {name!r} cannot be read from its row: {definitions[name].problem}; the next "
+                "sync of its declaration mends it"
+            )
         if include_dependencies:
             chosen.extend(d for d in definitions[name].depends_on if d not in chosen)
     graph = {name: tuple(d for d in definitions[name].depends_on if d in chosen) for name in chosen}

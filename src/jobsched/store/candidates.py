@@ -109,7 +109,7 @@ def _waiting(tx: Transaction, claimer: Claimer, page: int) -> list[Firing]:
         .limit(PAGE)
         .offset(page * PAGE)
     )
-    return [rows.firing(row) for row in tx.connection.execute(selected)]
+    return rows.readable(tx, selected, table.c.id, rows.firing)
 
 
 def held_back(tx: Transaction) -> sa.ColumnElement[bool]:

@@ -5,6 +5,7 @@ schedule may be ahead. The lock order is job_schedule, job_firing, job_run.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -106,16 +107,27 @@ def _lock_schedules(tx: Transaction, found: Sequence[Candidate]) -> list[Candida
         )
         .with_for_update(skip_locked=True)
     )
-    held = set(tx.connection.execute(selected).scalars())
-    live = firings.live_of_schedules(tx, held)
+    live = _live_of(tx, tx.connection.execute(selected).scalars().all())
     return [
         one
         for one in limited
-        if one.firing.schedule_id in held
+        if one.firing.schedule_id in live
         and not any(
             firings.is_ahead(other, one.firing) for other in live[one.firing.schedule_id or ""]
         )
     ]
+
+
+def _live_of(tx: Transaction, schedule_ids: Sequence[str]) -> dict[str, list[Firing]]:
+    """The live firings of each schedule, without the schedules that have an unreadable one."""
+    try:
+        return firings.live_of_schedules(tx, schedule_ids)
+    except rows.UNREADABLE:
+        found: dict[str, list[Firing]] = {}
+        for schedule_id in schedule_ids:
+            with suppress(*rows.UNREADABLE):
+                found |= firings.live_of_schedules(tx, [schedule_id])
+        return found
 
 
 def _lock_firings(tx: Transaction, found: Sequence[Candidate]) -> list[Candidate]:

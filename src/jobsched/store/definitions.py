@@ -12,10 +12,24 @@ from jobsched.store.database import Transaction
 def states(tx: Transaction, app: str) -> dict[str, JobState]:
     """Every job that the app ever mirrored, by name; the retired ones too."""
     table = tx.tables.job_definition
-    found = tx.connection.execute(
-        sa.select(table).where(table.c.app == app).order_by(table.c.id)  # as declared
-    )
-    return {row.name: rows.job_state(row) for row in found}
+    selected = sa.select(table).where(table.c.app == app).order_by(table.c.id)  # as declared
+    try:
+        return {row.name: rows.job_state(row) for row in tx.connection.execute(selected)}
+    except rows.UNREADABLE:
+        ids = tx.connection.execute(selected.with_only_columns(table.c.id)).scalars().all()
+        return {one.definition.name: one for one in (_legible(tx, job_id) for job_id in ids)}
+
+
+def _legible(tx: Transaction, job_id: int) -> JobState:
+    """The job, or one with its problem when its row cannot be read."""
+    table = tx.tables.job_definition
+    chosen = table.c.id == job_id
+    try:
+        return rows.job_state(tx.connection.execute(sa.select(table).where(chosen)).one())
+    except rows.UNREADABLE as error:
+        c = table.c
+        plain = sa.select(c.name, c.group_name, c.app, c.declaration_hash, c.retired_at)
+        return rows.unreadable_job(tx.connection.execute(plain.where(chosen)).one(), error)
 
 
 def current(tx: Transaction, app: str) -> dict[str, JobDefinition]:

@@ -1,6 +1,7 @@
 """Reading what happened: firings with their job runs, log lines, counts. Keyset paging only."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -32,9 +33,10 @@ def listed(
         selected = selected.where(table.c.status == status.value)
     if before is not None:
         selected = selected.where(table.c.id < before)
-    found = tx.connection.execute(selected.order_by(table.c.id.desc()).limit(limit)).all()
-    runs = plans.runs_of(tx, [row.id for row in found])
-    return [rows.firing(row, _in_plan_order(runs[row.id])) for row in found]
+    page = selected.order_by(table.c.id.desc()).limit(limit)
+    found = rows.readable(tx, page, table.c.id, rows.firing)
+    runs = plans.runs_of(tx, [one.id for one in found])
+    return [replace(one, runs=_in_plan_order(runs[one.id])) for one in found]
 
 
 def firing(tx: Transaction, app: str, firing_id: int) -> Firing:
@@ -129,7 +131,7 @@ def live(tx: Transaction, app: str) -> list[Firing]:
     """The app's live firings, oldest first."""
     table = tx.tables.job_firing
     selected = sa.select(table).where(table.c.status.in_(firings.LIVE), table.c.app == app)
-    return [rows.firing(row) for row in tx.connection.execute(selected.order_by(table.c.id))]
+    return rows.readable(tx, selected.order_by(table.c.id), table.c.id, rows.firing)
 
 
 def running(tx: Transaction, firing_ids: Sequence[int]) -> list[JobRun]:

@@ -62,7 +62,7 @@ def _waiting(tx: Transaction, app: str, since: datetime) -> list[Firing]:
         .order_by(table.c.id)
         .limit(LIMIT)
     )
-    return [rows.firing(row) for row in tx.connection.execute(selected)]
+    return rows.readable(tx, selected, table.c.id, rows.firing)
 
 
 def _needs(

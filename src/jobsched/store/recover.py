@@ -101,8 +101,8 @@ def _claimed_by(tx: Transaction, worker_id: str, *, lock: bool) -> list[Firing]:
         .where(table.c.claimed_by == worker_id, table.c.status == FiringStatus.RUNNING.value)
         .order_by(table.c.id)
     )
-    found = tx.connection.execute(selected.with_for_update() if lock else selected)
-    return [rows.firing(row) for row in found]
+    wanted = selected.with_for_update() if lock else selected
+    return rows.readable(tx, wanted, table.c.id, rows.firing)
 
 
 def _locked_by(tx: Transaction, worker_id: str) -> list[str]:

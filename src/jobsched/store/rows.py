@@ -2,8 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
@@ -29,7 +30,27 @@ from jobsched.model import (
     WorkerStatus,
     WorkerType,
 )
-from jobsched.store.database import duration, seconds
+from jobsched.store.database import Transaction, duration, seconds
+
+T = TypeVar("T")
+
+UNREADABLE = (ValueError, TypeError, KeyError, AttributeError)
+"""What reading a row raises in which somebody has written what does not belong there."""
+
+
+def readable(
+    tx: Transaction, selected: sa.Select[Any], key: sa.Column[Any], read: Callable[[Any], T]
+) -> list[T]:
+    """What `read` makes of each selected row; a row that it refuses is left out, alone."""
+    try:
+        return [read(row) for row in tx.connection.execute(selected)]
+    except UNREADABLE:
+        found: list[T] = []
+        for one in tx.connection.execute(selected.with_only_columns(key)).scalars().all():
+            alone = selected.where(key == one).limit(None).offset(None)
+            with suppress(*UNREADABLE):
+                found.append(read(tx.connection.execute(alone).one()))
+        return found
 
 
 def schedule_state(row: sa.Row[Any]) -> ScheduleState:
@@ -58,11 +79,11 @@ def schedule_state(row: sa.Row[Any]) -> ScheduleState:
 
 
 def unreadable_schedule(row: sa.Row[Any], error: Exception) -> ScheduleState:
-    """What operators need of a row, without its documents, that `schedule_state` refuses."""
+    """What operators need of a row that `schedule_state` refuses."""
     return ScheduleState(
         declaration=ScheduleDeclaration(
             id=row.id,
-            timing=Timing(row.cron, duration(row.every_s), row.at, row.timezone),
+            timing=Timing(cron=row.cron, timezone=row.timezone),
             name=row.name,
             description=row.description,
         ),
@@ -155,6 +176,12 @@ def declaration_hash(columns: Mapping[str, Any]) -> str:
 def job_state(row: sa.Row[Any]) -> JobState:
     """A row of `job_definition`."""
     return JobState(definition(row), row.app, row.declaration_hash, row.retired_at)
+
+
+def unreadable_job(row: Any, error: Exception) -> JobState:
+    """What planning needs of a row that `job_state` refuses: that it must not go on without it."""
+    definition = JobDefinition(row.name, group=row.group_name, problem=str(error))
+    return JobState(definition, row.app, row.declaration_hash, row.retired_at)
 
 
 def definition(row: sa.Row[Any]) -> JobDefinition:

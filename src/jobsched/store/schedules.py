@@ -1,7 +1,6 @@
 """The mirrored schedules and their state."""
 
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,9 +15,6 @@ from jobsched.store.database import Transaction
 RECENT = 30
 """How many ended firings `job_schedule.recent` remembers."""
 
-
-UNREADABLE = (ValueError, TypeError, KeyError, AttributeError)
-"""What reading a row raises in which somebody has written what does not belong there."""
 
 Locked = dict[str, Any]
 """Rows of `job_schedule` that this transaction has locked, by id."""
@@ -46,7 +42,7 @@ def states(tx: Transaction, app: str, *, retired: bool = False) -> list[Schedule
         selected = selected.where(table.c.retired_at.is_(None))
     try:
         return [rows.schedule_state(row) for row in tx.connection.execute(selected)]
-    except UNREADABLE:
+    except rows.UNREADABLE:
         ids = tx.connection.execute(selected.with_only_columns(table.c.id)).scalars().all()
         return [_legible(tx, schedule_id) for schedule_id in ids]
 
@@ -57,10 +53,18 @@ def _legible(tx: Transaction, schedule_id: str) -> ScheduleState:
     chosen = table.c.id == schedule_id
     try:
         return rows.schedule_state(tx.connection.execute(sa.select(table).where(chosen)).one())
-    except UNREADABLE as error:
-        plain = [column for column in table.c if not isinstance(column.type, sa.JSON)]
+    except rows.UNREADABLE as error:
+        plain = [table.c[name] for name in _PLAIN]
         row = tx.connection.execute(sa.select(*plain).where(chosen)).one()
         return rows.unreadable_schedule(row, error)
+
+
+_PLAIN = (
+    *("id", "app", "name", "description", "cron", "timezone", "environment", "declaration_hash"),
+    *("enabled", "disabled_reason", "problem", "retired_at", "locked_by", "version"),
+    *("next_run_at", "last_run_at", "last_scheduled_for", "run_count", "failure_count"),
+)
+"""What is shown of a schedule whose row cannot be read as a whole."""
 
 
 def state(tx: Transaction, app: str, schedule_id: str, *, lock: bool = False) -> ScheduleState:
@@ -73,7 +77,7 @@ def state(tx: Transaction, app: str, schedule_id: str, *, lock: bool = False) ->
     try:
         row = tx.connection.execute(selected.with_for_update() if lock else selected).one_or_none()
         found = None if row is None else rows.schedule_state(row)
-    except UNREADABLE as error:
+    except rows.UNREADABLE as error:
         raise ConflictError(
             f"schedule {schedule_id!r} of app {app!r} cannot be read from its row: {error}; the "
             "next sync of its declaration mends it"
@@ -91,20 +95,10 @@ def by_ids(tx: Transaction, schedule_ids: Iterable[str]) -> dict[str, ScheduleSt
     wanted = list(schedule_ids)
     if not wanted:
         return {}
-    try:
-        return _read(tx, wanted)
-    except UNREADABLE:
-        found: dict[str, ScheduleState] = {}
-        for schedule_id in wanted:
-            with suppress(*UNREADABLE):
-                found |= _read(tx, [schedule_id])
-        return found
-
-
-def _read(tx: Transaction, schedule_ids: Sequence[str]) -> dict[str, ScheduleState]:
     table = tx.tables.job_schedule
-    found = tx.connection.execute(sa.select(table).where(table.c.id.in_(schedule_ids)))
-    return {row.id: rows.schedule_state(row) for row in found}
+    selected = sa.select(table).where(table.c.id.in_(wanted))
+    found = rows.readable(tx, selected, table.c.id, rows.schedule_state)
+    return {one.declaration.id: one for one in found}
 
 
 def not_retired(found: ScheduleState) -> ScheduleState:

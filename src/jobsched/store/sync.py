@@ -19,7 +19,7 @@ from jobsched.model import (
     SyncReport,
 )
 from jobsched.planning.due import first_after
-from jobsched.store import fire, rows, schedules, workers
+from jobsched.store import definitions, fire, rows, schedules, workers
 from jobsched.store.database import Transaction
 
 
@@ -85,6 +85,7 @@ def _sync_jobs(tx: Transaction, code: Declared, declared_by: str | None) -> None
         .with_for_update()
     )
     known = {row.name: row for row in found}
+    broken = {n for n, one in definitions.states(tx, code.app).items() if one.definition.problem}
     hashes = code.hashes["jobs"]
     new = []
     for name, definition in code.jobs.items():
@@ -98,7 +99,7 @@ def _sync_jobs(tx: Transaction, code: Declared, declared_by: str | None) -> None
         row = known.get(name)
         if row is None:
             new.append({**columns, "app": code.app, "created_at": tx.now})
-        elif row.declaration_hash != hashes[name] or row.retired_at is not None:
+        elif row.declaration_hash != hashes[name] or row.retired_at or name in broken:
             tx.connection.execute(
                 sa.update(table)
                 .where(table.c.app == code.app, table.c.name == name)
@@ -194,6 +195,16 @@ def _change(
             version=table.c.version + 1,
         )
     )
+    _forget_unreadable(tx, code.app, declaration.id)
+
+
+def _forget_unreadable(tx: Transaction, app: str, schedule_id: str) -> None:
+    """What a sync does not write, and is still unreadable, can only be the memory of firings."""
+    table = tx.tables.job_schedule
+    try:
+        schedules.state(tx, app, schedule_id)
+    except ConflictError:
+        tx.connection.execute(sa.update(table).where(table.c.id == schedule_id).values(recent=None))
 
 
 def _decide_by_old_rule(tx: Transaction, app: str, schedule_id: str) -> datetime | None:
@@ -210,7 +221,7 @@ def _decide_by_old_rule(tx: Transaction, app: str, schedule_id: str) -> datetime
         return None
     try:
         fire.decide_now(tx, schedules.state(tx, app, schedule_id))
-    except (ConflictError, *schedules.UNREADABLE):
+    except (ConflictError, *rows.UNREADABLE):
         return due_at
     return None
 
