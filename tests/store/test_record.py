@@ -1,6 +1,5 @@
 """FINISH and START: what happened is written by the worker that has the firing, and by no other."""
 
-import re
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -386,22 +385,3 @@ def test_a_firing_that_came_back_to_its_worker_is_not_handed_back_again(store: A
     done = RunEnd(runs(again)["b"], again.firing.id, S.SUCCESS, store.now)
     end = FiringEnd(again.firing, FiringStatus.SUCCESS)
     assert store.write(Batch(me, ends=[done], firing_ends=[end])).fenced == frozenset()
-
-
-# Locks
-
-
-@pytest.mark.backends("postgresql", "mariadb")
-def test_rows_are_locked_schedule_firing_run(store: Any) -> None:
-    """Every transaction locks in this order, so that no two of them wait for each other."""
-    me = store.worker()
-    claimed = claimed_firing(store, me)
-    batch = replace(leaves(claimed, store.now), attempts=[])
-    with store.statements() as made:
-        store.write(batch)
-    locked = re.findall(
-        r"^(?:UPDATE|INSERT INTO|SELECT .* FROM) (\w+)(?=.*FOR UPDATE$|.* SET |.* VALUES )",
-        "\n".join(made),
-        re.MULTILINE,
-    )
-    assert list(dict.fromkeys(locked)) == ["job_schedule", "job_firing", "job_run", "job_log"]
