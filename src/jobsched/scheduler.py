@@ -2,11 +2,11 @@
 
 import asyncio
 import os
+import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
-from types import TracebackType
 from typing import Any, Self
 
 import sqlalchemy as sa
@@ -79,8 +79,9 @@ class Scheduler(Operations):
         self._executors = executor
         self._own_executor: ThreadExecutor | None = None
         self._around = around
+        self._starting = threading.Lock()
         self._daemon: Daemon | None = None
-        self._daemon_pid = 0
+        self._pid = os.getpid()
         self._inline: Daemon | None = None
         _refuse_duplicates(self.schedules)
 
@@ -117,14 +118,16 @@ class Scheduler(Operations):
         process and mirrors the declarations. With `JOBSCHED_ENABLED=false` it only says so.
         Raises DeclarationError, ConfigurationError, SchemaError or DatabaseError.
         """
-        if self.running:
-            return
-        if not self.settings.enabled:
-            emit("daemon_disabled", "JOBSCHED_ENABLED is false: no daemon is started")
-            return
-        daemon = self._registered(inline=False)
-        daemon.start()
-        self._daemon, self._daemon_pid = daemon, os.getpid()
+        self._leave_to_the_parent()
+        with self._starting:
+            if self.running:
+                return
+            if not self.settings.enabled:
+                emit("daemon_disabled", "JOBSCHED_ENABLED is false: no daemon is started")
+                return
+            daemon = self._registered(inline=False)
+            daemon.start()
+            self._daemon = daemon
 
     def stop(self, grace: Duration | None = None) -> bool:
         """Drain and stop the daemon; True when everything it ran has ended.
@@ -146,12 +149,7 @@ class Scheduler(Operations):
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.stop()
 
     @asynccontextmanager
@@ -343,14 +341,22 @@ class Scheduler(Operations):
             daemon.looper.wake()
 
     def _live_daemon(self) -> Daemon | None:
-        """The daemon of this process; after a fork the parent's is not ours."""
-        return self._daemon if self._daemon_pid == os.getpid() else None
+        """The daemon of this process."""
+        self._leave_to_the_parent()
+        return self._daemon
+
+    def _leave_to_the_parent(self) -> None:
+        """After a fork: forget daemons, threads and locks that are the parent's alone."""
+        if self._pid != os.getpid():
+            self._pid = os.getpid()
+            self._starting = threading.Lock()
+            self._daemon = self._inline = self._own_executor = None
 
     def _grace(self, grace: Duration | None) -> timedelta:
         return self.settings.shutdown_grace if grace is None else parse_duration(grace, zero=True)
 
     def _run_until_asked(self, daemon: Daemon, stop: stopping.StopRequest) -> bool:
-        stopping.wait_for_request(daemon, stop, self._clock)
+        stopping.wait_for_request(daemon, stop)
         died = daemon.has_failed()
         drained = stopping.drain(daemon, self._grace(None), self._clock, stop)
         if not drained:
@@ -361,9 +367,9 @@ class Scheduler(Operations):
     def _end(self, daemon: Daemon) -> None:
         daemon.end()
         self._daemon = None
-        if self._own_executor is not None:
-            self._own_executor.shutdown(wait=False, cancel_futures=True)
-            self._own_executor = None
+        executor, self._own_executor = self._own_executor, None
+        if executor is not None:
+            executor.shutdown(wait=False, cancel_futures=True)
 
 
 def _version() -> str:

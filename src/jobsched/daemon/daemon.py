@@ -87,12 +87,12 @@ class Daemon:
             self.runner.adopt,
         )
         self.recovery = RecoveryPass(database, settings, parts.code, self.heart)
-        cancellation = CancellationPass(database, settings, self.runner)
+        self._cancellation = CancellationPass(database, settings, self.runner)
         services: list[Service] = [
             _Registration(self),
             self._locks,
             self.firing,
-            cancellation,
+            self._cancellation,
             self.recovery,
             PruningPass(database, settings, parts.code.app),
         ]
@@ -132,15 +132,15 @@ class Daemon:
 
     def start(self) -> None:
         """Start the threads of a registered daemon."""
-        self.start_heart()
-        self._start_thread("runner", lambda: self.runner.run(self._stop_running))
+        self.start_running()
         self._start_thread("looper", lambda: self.looper.run(self._stop_looping))
         self._listener.start()
 
-    def start_heart(self) -> None:
-        """Start the heartbeats only."""
+    def start_running(self) -> None:
+        """Start the heartbeats and the runner, without the loop that fires and claims."""
         self.heart.beat()
         self._start_thread("heart", lambda: self.heart.run(self._stop_beating))
+        self._start_thread("runner", lambda: self.runner.run(self._stop_running))
 
     def drain(self) -> None:
         """Claim nothing any more; what has not started is handed back. Heartbeats go on."""
@@ -198,9 +198,14 @@ class Daemon:
         self._ended = True
         logging.getLogger().removeHandler(self._capture)
 
+    def is_draining(self) -> bool:
+        """Whether somebody has asked it to stop."""
+        return self._stop_looping.is_set()
+
     def has_failed(self) -> bool:
         """Whether a thread of a started daemon has ended although nobody stopped it."""
-        return any(not thread.is_alive() for thread in self._threads.values())
+        ended = any(not thread.is_alive() for thread in self._threads.values())
+        return ended and not self.is_draining()
 
     # Without threads
 
@@ -215,11 +220,12 @@ class Daemon:
             self._step_until_idle()
             self.looper.hurry()
 
-    def run_inline(self, claimed: Claimed) -> None:
-        """Run what was claimed to its end, in this thread."""
+    def run_to_its_end(self, claimed: Claimed) -> None:
+        """Run one firing in the runner's thread, and wait for it; operators can cancel it."""
         self._slots.take(claimed.started)
         self.runner.adopt(claimed)
-        self._step_until_idle()
+        while not self.wait_idle(timedelta(seconds=1)):
+            self._cancellation.run_once()
 
     def _step_until_idle(self) -> None:
         while not self.runner.idle.is_set():

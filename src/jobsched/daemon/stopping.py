@@ -4,9 +4,9 @@ import logging
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
 from datetime import timedelta
+from queue import Empty, SimpleQueue
 from types import FrameType
 
 from jobsched.clock import Clock
@@ -18,18 +18,37 @@ LAST_WORDS = timedelta(seconds=5)
 """How long the writing down of what is left behind may take."""
 
 
-@dataclass(slots=True)
 class StopRequest:
-    """Set once: drain. Set twice: at once."""
+    """Set once: drain. Set twice: at once.
 
-    drain: threading.Event = field(default_factory=threading.Event)
-    at_once: threading.Event = field(default_factory=threading.Event)
+    A signal handler runs in the middle of whatever the main thread does, its waiting included. An
+    Event set there may want a lock that the very wait holds, and hang; a SimpleQueue never does.
+    """
+
+    def __init__(self) -> None:
+        self._times = 0
+        self._news: SimpleQueue[None] = SimpleQueue()
+
+    @property
+    def drain(self) -> bool:
+        """Whether it was asked for."""
+        return self._times > 0
+
+    @property
+    def at_once(self) -> bool:
+        """Whether it was asked for again."""
+        return self._times > 1
 
     def set(self) -> None:
         """Ask to stop, or ask again."""
-        if self.drain.is_set():
-            self.at_once.set()
-        self.drain.set()
+        self._times += 1
+        self._news.put(None)
+
+    def wait(self, seconds: float) -> bool:
+        """Until it is asked for, at most so long; whether it was."""
+        with suppress(Empty):
+            self._news.get(timeout=seconds)
+        return self.drain
 
 
 @contextmanager
@@ -53,9 +72,9 @@ def signals(request: StopRequest) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def wait_for_request(daemon: Daemon, request: StopRequest, clock: Clock) -> None:
-    """Until somebody asks to stop, or a thread of the daemon has died."""
-    while not clock.wait(request.drain, 1.0):
+def wait_for_request(daemon: Daemon, request: StopRequest) -> None:
+    """Until somebody asks to stop or stops the daemon, or a thread of the daemon has died."""
+    while not request.wait(1.0) and not daemon.is_draining():
         if daemon.has_failed():
             emit(
                 "daemon_failed",
@@ -77,7 +96,7 @@ def drain(daemon: Daemon, grace: timedelta, clock: Clock, request: StopRequest |
     while (left := deadline - clock.monotonic()) > 0:
         if daemon.wait_idle(timedelta(seconds=min(left, 0.2))):
             return True
-        if request is not None and request.at_once.is_set():
+        if request is not None and request.at_once:
             break
     no_thread_left = daemon.end_jobs()
     return daemon.wait_idle(LAST_WORDS if no_thread_left else timedelta(seconds=0.5))
