@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from jobsched import Schedule
 from jobsched.clock import Clock
 from jobsched.model import FiringStatus, JobDefinition, JobRunStatus, PlannedJob, TriggerType
-from jobsched.store import candidates, claim, firings, record
+from jobsched.store import candidates, claim, firings, record, steer
 from jobsched.store.database import Database
 from jobsched.store.firings import NewFiring
 from jobsched.store.plans import NewRun
@@ -315,6 +316,47 @@ def test_overlap_is_decided_under_the_row_lock(
     with store.before(r"SELECT job_schedule.* FOR UPDATE", claim_first):
         assert store.claim(store.worker()).claimed == ()
     assert store.schedule().locked_by.startswith(other.worker_id)
+
+
+@pytest.mark.backends("postgresql", "mariadb")
+def test_a_lock_that_was_taken_meanwhile_stands(
+    store: Any, open_database: Callable[[Clock], Database]
+) -> None:
+    """I9: the schedule's lock is looked at again under the row lock, whoever has it by now."""
+    store.declare(hourly())
+    queue(store)
+    table = store.database.tables.job_schedule
+    taken = sa.update(table).values(locked_by="somebody:7", locked_at=NOON)
+    second = open_database(store.clock)
+
+    def take(_: object) -> None:
+        second.transact(lambda tx: tx.connection.execute(taken))
+
+    with store.before(r"SELECT job_schedule.* FOR UPDATE", take):
+        assert store.claim(store.worker()).claimed == ()
+    assert store.schedule().locked_by == "somebody:7"
+
+
+@pytest.mark.backends("postgresql", "mariadb")
+def test_an_older_firing_that_came_alive_meanwhile_goes_first(
+    store: Any, open_database: Callable[[Clock], Database]
+) -> None:
+    """I9: under the row lock the live firings are looked at again, not only the lock."""
+    store.declare(hourly())
+    me = store.worker()
+    queue(store)
+    (older,) = store.claim(me).claimed
+    store.finish(older, JobRunStatus.FAILED)
+    newer = queue(store)
+    second = open_database(store.clock)
+
+    def retry_older(_: object) -> None:
+        second.transact(lambda tx: steer.retry(tx, "default", older.firing.id, by=None))
+
+    with store.before(r"SELECT job_schedule.* FOR UPDATE", retry_older):
+        assert store.claim(me).claimed == ()
+    assert claimed_ids(store, me) == [older.firing.id]
+    assert store.firing(newer).status is FiringStatus.QUEUED
 
 
 @pytest.mark.backends("postgresql", "mariadb")
