@@ -22,6 +22,11 @@ CALM_LAG_S = 3.0
 SETTLING_S = 2.0
 """After a fault that no worker dies of, until the next occurrences are in time again."""
 
+DEADLY = {"kill", "exit", "freeze", "silence", "starved", "end", "term-twice"}
+"""Faults after which a job may run again elsewhere."""
+LASTING = {"doubt"}
+"""Faults that go on to the end: there is no calm after them to be checked."""
+
 
 @dataclass(frozen=True)
 class Matching:
@@ -52,7 +57,8 @@ def match(occurrences: Sequence[int], starts: Iterable[Record], patience: float)
 def check(evidence: Evidence) -> Judgement:
     """Too many starts, too early ones, and occurrences without one."""
     findings = [f for spec in evidence.specs for f in _check(evidence, spec)]
-    calm = sum(_is_calm(evidence, at) for at in _seconds(evidence))
+    lasting = any(fault.kind in LASTING for fault in evidence.faults)
+    calm = lasting or any(_is_calm(evidence, at) for at in _seconds(evidence))
     doubts = () if calm else ("no second of the trial was calm",)
     return Judgement(tuple(findings), evidence.doubts + doubts)
 
@@ -91,9 +97,7 @@ def _licences(evidence: Evidence, spec: Spec) -> int:
         raised = end is not None and end.kind == "raised"
         # An end that was not written down before the process died is as good as none.
         until = (end or start).at + evidence.lock_timeout
-        struck = evidence.struck(
-            start.pid, {"kill", "exit", "freeze", "silence", "starved", "end"}, start.at, until
-        )
+        struck = evidence.struck(start.pid, DEADLY, start.at, until)
         if (raised and spec.retries) or (struck and spec.on_lost == "rerun"):
             licences += 1
     return licences
@@ -126,7 +130,8 @@ def _is_calm(evidence: Evidence, at: float) -> bool:
     """Nothing was struck shortly before, or while an occurrence of then might start."""
     since = at - 2 * evidence.lock_timeout - SETTLING_S
     return not any(
-        fault.begun <= at + CALM_LAG_S and (fault.ended or fault.begun) >= since
+        fault.begun <= at + CALM_LAG_S
+        and ((fault.ended or fault.begun) >= since or fault.kind in LASTING)
         for fault in evidence.faults
         if fault.kind != "end"
     )

@@ -18,6 +18,8 @@ CLOCKS_S = 0.02
 """How far the ledger's times, turned into the database's, may be off."""
 SLACK_S = 2.0
 """How late anything may be on a machine that others use too."""
+UNDER_WAY_S = 1.0
+"""How long a claim may take whose lock was taken before its server went away."""
 DEADLY = {"kill", "exit", "freeze", "silence", "starved", "end"}
 """Faults after which a worker may rightly be declared dead."""
 
@@ -44,6 +46,7 @@ def check(evidence: Evidence) -> Judgement:
         _transitions,
         _claims,
         _overlaps,
+        _locks,
         _records,
         _attempts,
         _losses,
@@ -212,6 +215,20 @@ def _overlapping_work(evidence: Evidence, limited: set[str]) -> Iterator[Finding
         end = ends.get(record.run)
         if end is not None and end > until:
             busy_until[record.schedule] = (end, record)
+
+
+def _locks(evidence: Evidence) -> Iterator[Finding]:
+    """While the lock backend is away, nothing that needs a lock is claimed."""
+    limited = {spec.id for spec in evidence.specs if spec.limited}
+    away = [fault for fault in evidence.faults if fault.kind == "no-lock"]
+    for move in evidence.moves:
+        if move.kind != "firing" or move.became != "RUNNING":
+            continue
+        firing = evidence.firing_by_id[int(move.row)]
+        for fault in away:
+            last = fault.ended or evidence.disabled_at
+            if firing.schedule_id in limited and fault.begun + UNDER_WAY_S < move.at < last:
+                yield Finding("unlocked", f"firing {firing.id} of {firing.schedule_id} was claimed")
 
 
 # Job runs

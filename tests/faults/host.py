@@ -11,6 +11,7 @@ import random
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from jobsched import Backoff, JobContext, Registry, Schedule, Scheduler, Settings, failpoints
@@ -158,15 +159,23 @@ class YesLock:
         return None
 
 
+def ready_file(events: str, pid: int) -> str:
+    """What a process makes when it is a daemon."""
+    return f"{events}.{pid}"
+
+
 class Events(logging.Handler):
     """The daemon's events and the failpoints that struck, one JSON line each."""
 
     def __init__(self, path: str) -> None:
         super().__init__()
+        self._path = path
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
 
     def emit(self, record: logging.LogRecord) -> None:
         event = getattr(record, "event", record.name)
+        if event == "synced":
+            Path(ready_file(self._path, os.getpid())).touch()
         self._say(event, record.getMessage(), record.exc_text or self._error(record))
 
     def _error(self, record: logging.LogRecord) -> str | None:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from tests.faults.book import Book
 from tests.faults.nodes import Node
 from tests.faults.pace import pause, until
-from tests.faults.points import Points
+from tests.faults.points import Arm, Points
 from tests.faults.proxy import Proxy
 from tests.faults.servers import Server
 from tests.faults.skew import Skew
@@ -31,6 +31,8 @@ class Family:
     """What strikes the servers that all stand on."""
     pace: tuple[float, float] = (0.5, 4.0)
     """How many seconds of peace there are between two strikes."""
+    spared: int = 0
+    """How many daemons are left alone, so that somebody looks after the others."""
     lock: str | None = None
     """`redis`, or `yes` for a backend that gives every lock to everybody."""
     databases: tuple[str, ...] = ("postgresql", "mariadb", "sqlite")
@@ -44,13 +46,16 @@ class Family:
 _SERVERS = ("postgresql", "mariadb")
 FAMILIES = {
     "kill": Family(("kill",)),
-    "freeze": Family(("freeze",)),
+    "freeze": Family(("freeze",), spared=1),
     "term": Family(("term", "term_twice")),
     "cut": Family(ground=("cut",), databases=_SERVERS),
-    "network": Family(("delay", "silence", "reset"), databases=_SERVERS),
+    "network": Family(("delay", "silence", "reset"), spared=1, databases=_SERVERS),
     "outage": Family(ground=("restart", "outage"), pace=(4.0, 8.0), databases=_SERVERS),
     "clock": Family(("step", "kill"), databases=_SERVERS),
     "failpoints": Family(("failpoint",), pace=(0.1, 0.5)),
+    "fire-kills": Family(("fire_kill",), pace=(0.1, 0.5)),
+    "long-freeze": Family(("long_freeze",), spared=1),
+    "drain": Family(("term",), pace=(0.2, 1.0)),
     "doubt": Family(("doubt",), pace=(1.0, 2.0)),
     "redis": Family(("freeze",), ("flush", "redis_outage"), pace=(3.0, 6.0), lock="redis"),
     "yes-lock": Family(("kill", "freeze"), lock="yes"),
@@ -86,6 +91,8 @@ class Striker:
         """Strike at the pace; a daemon that has ended is started again, also at the end."""
         while not self.over.is_set():
             self.ensure_running()
+            if self.node is not None and self.rng.random() < 0.8:  # some are struck at the start
+                until(lambda: self.over.is_set() or self.node.ready(), 10)
             if self.over.wait(self.rng.uniform(*self.pace)):
                 break
             if self.names:
@@ -143,6 +150,14 @@ def freeze(one: Striker) -> None:
         one.target.signal(signal.SIGCONT)
 
 
+def long_freeze(one: Striker) -> None:
+    """SIGSTOP for so long that others have taken over everything."""
+    with one.fault("freeze"):
+        one.target.signal(signal.SIGSTOP)
+        one.over.wait(2.5 * LOCK_TIMEOUT_S)
+        one.target.signal(signal.SIGCONT)
+
+
 def term(one: Striker) -> None:
     """SIGTERM: it drains, and ends with 0 when nothing else was struck."""
     one.target.deadly = one.book.begin("term", one.target.pid)
@@ -164,7 +179,10 @@ def term_twice(one: Striker) -> None:
 def failpoint(one: Striker) -> None:
     """Start it anew with the next failpoint armed, and see it strike."""
     kill(one)
-    arm = one.points.next()
+    _armed(one, one.points.next())
+
+
+def _armed(one: Striker, arm: Arm) -> None:
     node = one.target
     node.start(JOBSCHED_FAILPOINTS=arm.text)
     if arm.action == "kill":
@@ -184,11 +202,18 @@ def failpoint(one: Striker) -> None:
         one.book.begin("kill", node.last_pid)
 
 
+def fire_kill(one: Striker) -> None:
+    """Start it anew, to die between the writes of a firing transaction."""
+    kill(one)
+    _armed(one, Arm("fire.inserted", "kill", 0.5))
+
+
 def doubt(one: Striker) -> None:
     """From now on some transactions are committed, and it is told that they are not."""
-    if "JOBSCHED_FAILPOINTS" not in one.target.extra:
-        kill(one)
-        one.target.start(JOBSCHED_FAILPOINTS="commit.after:raise:0.03")
+    kill(one)
+    one.book.begin("doubt", None)
+    one.target.start(JOBSCHED_FAILPOINTS="commit.after:raise:0.03")
+    one.over.wait()
 
 
 def delay(one: Striker) -> None:
@@ -308,9 +333,11 @@ _STRIKES: dict[str, Callable[[Striker], None]] = {
     for strike in (
         kill,
         freeze,
+        long_freeze,
         term,
         term_twice,
         failpoint,
+        fire_kill,
         doubt,
         delay,
         silence,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults.book import Book, Exit, Fault
-from tests.faults.host import REFUSED
+from tests.faults.host import REFUSED, ready_file
 from tests.faults.ledger import boot_clock
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,7 +27,6 @@ class Node:
         self._environment = dict(environment)
         self._log = log
         self._starts = 0
-        self.extra: Mapping[str, str] = {}
         self.last_pid = 0
         """Of the process before, when it has ended."""
         self.process: subprocess.Popen[bytes] | None = None
@@ -43,7 +42,6 @@ class Node:
         """Start a process; extra variables are for this one only."""
         self._starts += 1
         self.deadly = None
-        self.extra = environment
         config = {**self._config, "seed": f"{self._config['seed']}/{self._starts}"}
         path = os.pathsep.join([str(ROOT), str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])
         with self._log.open("ab") as log:
@@ -70,6 +68,10 @@ class Node:
             self._book.begin("exit", self.last_pid)
         self.process = None
         return False
+
+    def ready(self) -> bool:
+        """Whether it has registered and synced, or has ended."""
+        return not self.alive() or Path(ready_file(self._config["events"], self.pid)).exists()
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal, if there is a process."""

@@ -47,6 +47,10 @@ class Plan:
         return FAMILIES[self.family]
 
 
+_FORESEEN = ("jobsched.errors.DatabaseError", "sqlalchemy.exc.OperationalError")
+"""Errors that a database that is away must bring; any other is a mistake of the daemon's."""
+
+
 def real_offset() -> float:
     """What turns this machine's boot clock into its real time, which is the database's too."""
     return time.clock_gettime(time.CLOCK_REALTIME) - boot_clock()
@@ -132,13 +136,14 @@ class Trial:
 
     def _strike(self, made: Stage, nodes: list[Node], admin: sa.Engine) -> None:
         over, points, family = threading.Event(), Points(), self.plan.faults
+        struck = nodes[: max(1, len(nodes) - family.spared)]
         strikers = [
             Striker(
                 self.book,
                 random.Random(f"{self.plan.seed}/{number}"),
                 over,
                 family.pace,
-                family.daemons,
+                family.daemons if node in struck else (),
                 node=node,
                 proxy=made.proxies[number] if made.proxies else None,
                 skew=made.skews[number] if made.skews else None,
@@ -185,10 +190,17 @@ class Trial:
         if not until(ended, patience):
             self.book.note(f"firings were still live {patience} s after the last could begin")
 
+    def _note_faults_of_ours(self) -> None:
+        for event in self.events():
+            last = (event["error"] or "").strip().rpartition("\n")[2]
+            if last and event["event"] != "run_ended" and not last.startswith(_FORESEEN):
+                self.book.note(f"{event['event']}: {event['message'][:100]}: {last[:200]}")
+
     def _evidence(self, admin: sa.Engine, offset: float, disabled_at: float) -> Evidence:
         for fault in self.book.faults:
             fault.begun += offset
             fault.ended = None if fault.ended is None else fault.ended + offset
+        self._note_faults_of_ours()
         exits = [replace(one, at=one.at + offset) for one in self.book.exits]
         return Evidence(
             specs=CAST,

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 LOCK_TIMEOUT_S = 2.5
 HEARTBEAT_S = 0.4
 POLL_S = 0.3
-GRACE_S = 6.0
+GRACE_S = 8.0
 """What running jobs get at SIGTERM: more than the longest of them takes."""
-SLOTS = 12
+SLOTS = 16
 MAX_LOST = 20
 
 
@@ -66,6 +66,6 @@ CAST = (
     Spec("chain", every=2, overlap="skip", on_lost="rerun", chained=True),
     Spec("newest", every=2, overlap="cancel_previous", shortest=0.5, longest=3.0, heeds=True),
     Spec("cron", every=3, as_cron=True, misfire="skip", asynchronous=True),
-    Spec("long", every=5, overlap="queue", on_lost="rerun", shortest=3.5, longest=4.0),
+    Spec("long", every=3, on_lost="rerun", shortest=4.5, longest=5.0),
 )
 """Every policy of misfire, overlap and loss, at a cadence of seconds."""
