@@ -205,9 +205,10 @@ class Registry:
 
     def add(self, new: Job) -> Job:
         """Register a job made elsewhere; raises DeclarationError when its name is taken."""
-        old = self._jobs.setdefault(new.name, new)
-        if old is not new:
+        old = self._jobs.get(new.name)
+        if old is not None and not _is_imported_again(old, new):
             raise DeclarationError(_duplicate(old, new))
+        self._jobs[new.name] = new
         return new
 
 
@@ -230,6 +231,13 @@ default_registry = Registry()
 """Where `@job` registers, and where a Scheduler looks that was given no registry."""
 
 job = default_registry.job
+
+
+def _is_imported_again(old: Job, new: Job) -> bool:
+    """Whether the same line ran in a new module: the first import of its file had failed."""
+    same_line = old.place == new.place and source_of(old.function) == source_of(new.function)
+    module = getattr(old.function, "__globals__", None)
+    return same_line and module is not getattr(new.function, "__globals__", None)
 
 
 def _duplicate(old: Job, new: Job) -> str:

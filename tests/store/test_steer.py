@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from jobsched import Schedule
+from jobsched import Registry, Schedule, Scheduler
 from jobsched.errors import ConflictError, NotFoundError
 from jobsched.model import Firing, FiringStatus, JobDefinition, JobRunStatus, PlannedJob
 from jobsched.store import cancels, steer
@@ -13,6 +13,7 @@ from jobsched.store.claim import Claimed
 from jobsched.store.firings import FiringEnd
 from jobsched.store.plans import NewRun
 from jobsched.store.record import Batch, HandBack, RunEnd
+from jobsched.testing import FakeClock
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
@@ -323,3 +324,38 @@ def test_steering_is_audited(store: Any) -> None:
     ]
     assert store.rows("audit_log")[1]["before_state"] == {"status": "QUEUED"}
     assert store.rows("audit_log")[1]["reason"] == "late"
+
+
+def test_cancelling_what_waits_for_a_retry_keeps_a_failure(
+    database_url: str, fake_clock: FakeClock
+) -> None:
+    """A firing ends by the last attempt of each job: one that failed for good makes it FAILED,
+    though the job that waited for its retry is CANCELLED."""
+    registry = Registry()
+
+    @registry.job
+    def broken() -> None:
+        raise ValueError("no")
+
+    @registry.job(retries=3)
+    def flaky() -> None:
+        raise ValueError("not yet")
+
+    scheduler = Scheduler(
+        database_url,
+        registry=registry,
+        clock=fake_clock,
+        schedules=[Schedule("both", cron="0 0 1 1 *")],
+    )
+    scheduler.tick()
+    firing = scheduler.trigger("both")
+    scheduler.tick()
+    assert scheduler.firing(firing.id).status is FiringStatus.WAITING
+    scheduler.cancel(firing.id)
+    ended = scheduler.firing(firing.id)
+    assert ended.status is FiringStatus.FAILED
+    assert {run.job_name: run.status for run in ended.runs} == {
+        "broken": JobRunStatus.FAILED,
+        "flaky": JobRunStatus.CANCELLED,
+    }
+    scheduler.close()

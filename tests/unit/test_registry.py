@@ -535,3 +535,17 @@ def test_a_pickled_job_is_found_again() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(__import__("sys").modules, "host_of_a_pickled_job", module)
         assert loads(pickle.dumps(module.one)) is module.one
+
+
+def test_a_module_whose_import_failed_may_be_imported_again() -> None:
+    """The second import of the same file replaces what the first one left; one line that runs
+    twice in one module is still a duplicate."""
+    registry = Registry()
+    code = compile("@job\ndef nightly(): ...\n", "jobs.py", "exec")
+    for _ in range(2):
+        exec(code, {"job": registry.job, "__name__": "jobs"})
+    assert list(registry.jobs) == ["nightly"]
+    module = {"job": registry.job, "__name__": "jobs"}
+    exec(code, module)
+    with pytest.raises(DeclarationError, match="declared twice"):
+        exec(code, module)

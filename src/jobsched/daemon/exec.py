@@ -1,6 +1,7 @@
 """One job here and now, in this process, with its history and logs in the database."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from jobsched.daemon.daemon import Daemon, Parts
@@ -11,22 +12,30 @@ from jobsched.store.claim import Claimed
 from jobsched.store.database import Transaction
 from jobsched.store.firings import NewFiring
 
+LAST_WORDS = timedelta(seconds=5)
+"""How long the writing down of what is left behind may take."""
+
 
 def execute_here(parts: Parts, job: Job, params: Mapping[str, Any], by: str | None) -> int:
-    """Run the job to its end in the caller's thread; the id of its firing.
+    """Run the job to its end, with its timeout and executor; the id of its firing.
 
     It is claimed by this process from the beginning, so that no daemon takes it. A retry whose
-    time has not come is left to the daemons.
+    time has not come is left to the daemons. When the caller is interrupted, the run is written
+    down as LOST, reason shutdown.
     """
-    worker = Daemon(parts, inline=True, worker_type=WorkerType.JOB_WORKER)
+    worker = Daemon(parts, worker_type=WorkerType.JOB_WORKER)
     worker.register()
     try:
-        worker.start_heart()
+        worker.start_running()
         claimed = parts.database.transact(
             lambda tx: _claimed(tx, parts, job, params, worker.heart.worker_id, by)
         )
-        worker.run_inline(claimed)
+        worker.run_to_its_end(claimed)
         return claimed.firing.id
+    except BaseException:
+        worker.end_jobs()
+        worker.abandon(LAST_WORDS)
+        raise
     finally:
         worker.end()
 

@@ -8,8 +8,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from jobsched.errors import NotFoundError
-from jobsched.model import LIVE_FIRINGS, Firing, FiringStatus, JobRunStatus, TriggerType
-from jobsched.store import rows, schedules
+from jobsched.model import LIVE_FIRINGS, Firing, FiringStatus, JobRun, JobRunStatus, TriggerType
+from jobsched.planning.plan import ending
+from jobsched.store import plans, rows, schedules
 from jobsched.store.database import Transaction
 
 LIVE = [status.value for status in LIVE_FIRINGS]
@@ -176,13 +177,22 @@ def settlement(one: FiringEnd, now: datetime) -> schedules.Settlement | None:
 
 
 def cancel_waiting(tx: Transaction, waiting: Sequence[Firing], reason: str) -> list[FiringEnd]:
-    """End firings that no worker has; their queued job runs end with them."""
+    """End firings that no worker has; their queued job runs end with them.
+
+    CANCELLED, but FAILED where a job of the firing had failed for good before.
+    """
     if not waiting:
         return []
     end_queued_runs(tx, [firing.id for firing in waiting], JobRunStatus.CANCELLED, reason)
-    ends = [FiringEnd(firing, FiringStatus.CANCELLED, reason) for firing in waiting]
+    runs = plans.runs_of(tx, [firing.id for firing in waiting])
+    ends = [FiringEnd(firing, _ending_of_cancelled(runs[firing.id]), reason) for firing in waiting]
     end(tx, ends)
     return ends
+
+
+def _ending_of_cancelled(runs: Sequence[JobRun]) -> FiringStatus:
+    statuses = [run.status for run in plans.last_attempts(runs)]
+    return (ending(statuses) if statuses else None) or FiringStatus.CANCELLED
 
 
 def request_cancel(tx: Transaction, firing_ids: Sequence[int]) -> None:

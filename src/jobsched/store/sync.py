@@ -116,7 +116,7 @@ def _sync_schedules(
     added: list[dict[str, Any]] = []
     changed: list[str] = []
     revived: list[str] = []
-    for schedule_id, declaration in code.schedules.items():
+    for schedule_id, declaration in sorted(code.schedules.items()):  # locked in id order
         digest = code.hashes["schedules"][schedule_id]
         columns = {
             **rows.declaration_columns(declaration),
