@@ -207,3 +207,16 @@ async def heeding_async(ctx: JobContext, lifeline: str) -> None:
         await asyncio.Event().wait()
     finally:
         ctx.log.info("cleaned up")
+
+
+@registry.job
+def wait_to_be_asked(ctx: JobContext) -> str | None:
+    ctx.log.info("up")
+    ctx.cancelled.wait()
+    return ctx.cancelled.reason
+
+
+@registry.job(timeout=0.2)
+def wait_to_be_too_late(ctx: JobContext) -> str | None:
+    ctx.cancelled.wait()
+    return ctx.cancelled.reason

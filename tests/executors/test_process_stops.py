@@ -5,18 +5,15 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
+from process_host import Host, Lifeline, MakeHost
 
 import jobsched
 from jobsched.model import FiringStatus, JobRunStatus
 
-if TYPE_CHECKING:
-    from conftest import Host, Lifeline, MakeHost
 
-
-def test_past_its_timeout_a_job_is_killed(host: "Host", lifeline: "Lifeline") -> None:
+def test_past_its_timeout_a_job_is_killed(host: Host, lifeline: Lifeline) -> None:
     """With its children; FAILED, reason timeout, and the traceback shows where it hung."""
     run = host.run("deaf_until_timeout", lifeline=lifeline.path)
     lifeline.wait_until_held()
@@ -27,7 +24,7 @@ def test_past_its_timeout_a_job_is_killed(host: "Host", lifeline: "Lifeline") ->
     assert "in wait_for_ever" in run.traceback
 
 
-def test_past_its_timeout_a_job_is_asked_first(make_host: "MakeHost", lifeline: "Lifeline") -> None:
+def test_past_its_timeout_a_job_is_asked_first(make_host: MakeHost, lifeline: Lifeline) -> None:
     """It sees `ctx.cancelled` and has the grace to end by itself; its children end with it."""
     host = make_host(kill_grace=60)
     run = host.run("heeding_timeout", lifeline=lifeline.path)
@@ -38,7 +35,7 @@ def test_past_its_timeout_a_job_is_asked_first(make_host: "MakeHost", lifeline: 
     lifeline.wait_until_free()
 
 
-def test_a_cancelled_job_is_asked(make_host: "MakeHost", lifeline: "Lifeline") -> None:
+def test_a_cancelled_job_is_asked(make_host: MakeHost, lifeline: Lifeline) -> None:
     """One that looks at `ctx.cancelled` and stops is CANCELLED, as in a thread."""
     host = make_host(kill_grace=60)
     firing_id = host.start("heeding", lifeline=lifeline.path)
@@ -49,7 +46,7 @@ def test_a_cancelled_job_is_asked(make_host: "MakeHost", lifeline: "Lifeline") -
     assert host.logs(run) == ["asked: requested"]
 
 
-def test_a_cancelled_job_that_does_not_hear_is_killed(host: "Host", lifeline: "Lifeline") -> None:
+def test_a_cancelled_job_that_does_not_hear_is_killed(host: Host, lifeline: Lifeline) -> None:
     """CANCELLED when the grace is over, with its children."""
     firing_id = host.start("deaf", lifeline=lifeline.path)
     lifeline.wait_until_held()
@@ -59,7 +56,7 @@ def test_a_cancelled_job_that_does_not_hear_is_killed(host: "Host", lifeline: "L
     lifeline.wait_until_free()
 
 
-def test_an_async_job_is_cancelled(make_host: "MakeHost", lifeline: "Lifeline") -> None:
+def test_an_async_job_is_cancelled(make_host: MakeHost, lifeline: Lifeline) -> None:
     """By asyncio, in its process: it can clean up."""
     host = make_host(kill_grace=60)
     firing_id = host.start("heeding_async", lifeline=lifeline.path)
@@ -71,7 +68,7 @@ def test_an_async_job_is_cancelled(make_host: "MakeHost", lifeline: "Lifeline") 
 
 
 def test_past_the_grace_of_a_shutdown_a_job_is_killed_and_marked(
-    make_host: "MakeHost", lifeline: "Lifeline"
+    make_host: MakeHost, lifeline: Lifeline
 ) -> None:
     """I11: at once, whatever its own grace; LOST, reason shutdown, and the daemon has drained."""
     host = make_host(kill_grace=60)
@@ -84,7 +81,7 @@ def test_past_the_grace_of_a_shutdown_a_job_is_killed_and_marked(
     assert [(run.status, run.reason) for run in firing.runs] == [(JobRunStatus.LOST, "shutdown")]
 
 
-def test_a_job_killed_at_shutdown_may_run_again(host: "Host", lifeline: "Lifeline") -> None:
+def test_a_job_killed_at_shutdown_may_run_again(host: Host, lifeline: Lifeline) -> None:
     """With on_lost="rerun" the firing is handed back with its next attempt."""
     firing_id = host.start("deaf_may_rerun", lifeline=lifeline.path)
     lifeline.wait_until_held()
@@ -94,9 +91,7 @@ def test_a_job_killed_at_shutdown_may_run_again(host: "Host", lifeline: "Lifelin
     assert [run.status for run in firing.runs] == [JobRunStatus.LOST, JobRunStatus.QUEUED]
 
 
-def test_a_worker_that_lost_its_claim_ends_its_processes(
-    host: "Host", lifeline: "Lifeline"
-) -> None:
+def test_a_worker_that_lost_its_claim_ends_its_processes(host: Host, lifeline: Lifeline) -> None:
     """I3: what may run again elsewhere is killed, and nothing of it is written."""
     firing_id = host.start("deaf_may_rerun", lifeline=lifeline.path)
     lifeline.wait_until_held()
@@ -108,7 +103,7 @@ def test_a_worker_that_lost_its_claim_ends_its_processes(
     assert [run.status for run in firing.runs] == [JobRunStatus.RUNNING]
 
 
-def take_away(host: "Host", firing_id: int) -> None:
+def take_away(host: Host, firing_id: int) -> None:
     """What recovery does to a worker that looks dead, as far as that worker can see."""
     tables = host.scheduler.database.tables
     firing, worker = tables.job_firing, tables.worker_instance
@@ -122,12 +117,12 @@ def take_away(host: "Host", firing_id: int) -> None:
     )
 
 
-def test_a_process_ends_with_its_daemon(tmp_path: Path, lifeline: "Lifeline") -> None:
+def test_a_process_ends_with_its_daemon(tmp_path: Path, lifeline: Lifeline) -> None:
     """When the daemon is killed nobody can take a report: the job is asked, then its process and
     its children end themselves."""
     program = tmp_path / "daemon.py"
     program.write_text(
-        "from conftest import Host\n"
+        "from process_host import Host\n"
         "from jobsched.executors import ProcessExecutor\n"
         f"host = Host('sqlite:///{tmp_path}/jobs.db', ProcessExecutor(kill_grace=0.2))\n"
         "host.scheduler.start()\n"
@@ -142,7 +137,7 @@ def test_a_process_ends_with_its_daemon(tmp_path: Path, lifeline: "Lifeline") ->
         lifeline.wait_until_free()
 
 
-def test_jobs_wait_for_a_place(make_host: "MakeHost", lifeline: "Lifeline") -> None:
+def test_jobs_wait_for_a_place(make_host: MakeHost, lifeline: Lifeline) -> None:
     """With max_workers=1 a second process is started when the first has ended; a job that waits
     can be cancelled, and never starts."""
     host = make_host(max_workers=1)

@@ -1,5 +1,6 @@
 """The call of a job's function with all that surrounds it, in whatever thread or process."""
 
+import asyncio
 import contextlib
 import inspect
 from collections.abc import AsyncIterator, Callable
@@ -22,6 +23,37 @@ async def call_async(job: Job, context: JobContext, around: Around | None) -> An
     """Await an async job; what it returns, and whatever it raises."""
     async with _entered(_surroundings(context, around)):
         return await job.function(**job.arguments(context.params, context))
+
+
+class Call:
+    """A call of a sync or an async job in the present thread, which another one can stop."""
+
+    def __init__(self, job: Job, context: JobContext, around: Around | None) -> None:
+        self._job = job
+        self._context = context
+        self._around = around
+        self._cancel: Callable[[], object] = lambda: None
+
+    def result(self) -> Any:
+        """What the job returns, and whatever it raises."""
+        if self._job.is_async:
+            return asyncio.run(self._awaited())
+        return call(self._job, self._context, self._around)
+
+    def stop(self, reason: str | None) -> None:
+        """Set the job's `ctx.cancelled`, and cancel it if it is async."""
+        self._context.cancelled.set(reason)
+        with contextlib.suppress(RuntimeError):  # its event loop may just have ended
+            self._cancel()
+
+    async def _awaited(self) -> Any:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        if task is not None:
+            cancel = task.cancel
+            self._cancel = lambda: loop.call_soon_threadsafe(cancel)
+        if self._context.cancelled.is_set_quietly():  # it was asked before there was a task
+            self._cancel()
+        return await call_async(self._job, self._context, self._around)
 
 
 def _surroundings(context: JobContext, around: Around | None) -> Any:

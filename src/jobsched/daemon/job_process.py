@@ -5,8 +5,6 @@ report, and others will judge the run lost: the job is asked to stop, and the pr
 and its children soon after.
 """
 
-import asyncio
-import contextlib
 import faulthandler
 import logging
 import os
@@ -20,7 +18,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from jobsched.context import CancelSignal, JobContext
-from jobsched.daemon.calling import Around, call, call_async
+from jobsched.daemon.calling import Around, Call
 from jobsched.daemon.reports import described, report_of, traced
 from jobsched.errors import DatabaseError
 from jobsched.executors import wire
@@ -55,7 +53,7 @@ class JobProcess:
         self._setup = setup
         self._daemon_pid = os.getppid()
         self._signal = CancelSignal()
-        self._cancel: Callable[[], object] = lambda: None
+        self._stop_call: Callable[[str], None] = self._signal.set
         self._answers: SimpleQueue[Message] = SimpleQueue()
         self._asking = threading.Lock()
         self._ended = threading.Event()
@@ -73,9 +71,10 @@ class JobProcess:
         except BaseException as error:  # the host's modules may raise anything when imported
             return Report(error=described(error), traceback=traced(error))
         take_logs(self._pipe, self._setup.levels)
-        context = self._context(job)
+        call = Call(job, self._context(job), around)
+        self._stop_call = call.stop
         try:
-            return report_of(job, result=self._result(job, context, around))
+            return report_of(job, result=call.result())
         except BaseException as error:  # whatever a job raises is its end
             return report_of(job, error=error)
 
@@ -85,19 +84,6 @@ class JobProcess:
         if not isinstance(job, Job) or job.name != name:
             raise LookupError(f"{self._setup.job} is not job {name!r} in a process of its own")
         return job, None if self._setup.around is None else find(self._setup.around)
-
-    def _result(self, job: Job, context: JobContext, around: Around | None) -> Any:
-        if job.is_async:
-            return asyncio.run(self._awaited(job, context, around))
-        return call(job, context, around)
-
-    async def _awaited(self, job: Job, context: JobContext, around: Around | None) -> Any:
-        loop, task = asyncio.get_running_loop(), asyncio.current_task()
-        assert task is not None
-        self._cancel = lambda: loop.call_soon_threadsafe(task.cancel)
-        if self._signal.is_set_quietly():  # it was asked before there was anything to cancel
-            task.cancel()
-        return await call_async(job, context, around)
 
     # What the job says
 
@@ -144,9 +130,7 @@ class JobProcess:
     def _stop(self, reason: str) -> None:
         # Should it not stop, the daemon shows where it was.
         faulthandler.dump_traceback(self._trace_fd)
-        self._signal.set(reason)
-        with contextlib.suppress(RuntimeError):  # its event loop may just have ended
-            self._cancel()
+        self._stop_call(reason)
 
     def _end_without_daemon(self) -> None:
         self._answers.put({"refused": "the daemon that started this job has gone"})

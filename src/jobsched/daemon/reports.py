@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic_core import to_jsonable_python
 
+from jobsched.daemon.calling import call, call_async
 from jobsched.errors import ParameterError, ProcessDiedError
 from jobsched.executors.remote import Report
 from jobsched.model import Reason
@@ -20,6 +21,7 @@ MESSAGE_LIMIT = 64 * 1024
 """Characters of one log line, error or traceback that are kept."""
 RESULT_LIMIT = 64 * 1024
 """Characters of a result's JSON; a larger one is not kept."""
+_CALLS = (call.__code__, call_async.__code__)
 _NOT_THE_JOBS = ("jobsched.daemon", "jobsched.executors", "importlib")
 
 
@@ -56,7 +58,7 @@ def traced(error: BaseException) -> str:
 
 def _after_the_call(trace: TracebackType | None) -> TracebackType | None:
     """From the call of the job on: before it may be frames of asyncio."""
-    while trace is not None and _module(trace) != "jobsched.daemon.calling":
+    while trace is not None and trace.tb_frame.f_code not in _CALLS:
         trace = trace.tb_next
     return trace
 
