@@ -58,7 +58,7 @@ def check(evidence: Evidence) -> Judgement:
     """Too many starts, too early ones, and occurrences without one."""
     findings = [f for spec in evidence.specs for f in _check(evidence, spec)]
     lasting = any(fault.kind in LASTING for fault in evidence.faults)
-    calm = lasting or any(_is_calm(evidence, at) for at in _seconds(evidence))
+    calm = lasting or any(is_calm(evidence, at) for at in _seconds(evidence))
     doubts = () if calm else ("no second of the trial was calm",)
     return Judgement(tuple(findings), evidence.doubts + doubts)
 
@@ -96,7 +96,7 @@ def _licences(evidence: Evidence, spec: Spec) -> int:
         end = ends.get((start.run, start.pid))
         raised = end is not None and end.kind == "raised"
         # An end that was not written down before the process died is as good as none.
-        until = (end or start).at + evidence.lock_timeout
+        until = (end.at if end else start.at + spec.longest) + evidence.lock_timeout
         struck = evidence.struck(start.pid, DEADLY, start.at, until)
         if (raised and spec.retries) or (struck and spec.on_lost == "rerun"):
             licences += 1
@@ -110,7 +110,7 @@ def _misses(
     if spec.limited:
         return  # an earlier firing may rightly be in the way
     seconds = Counter(int(record.at) for record in starts)
-    calm = [at for at in due if _is_calm(evidence, at) and at <= evidence.disabled_at - CALM_LAG_S]
+    calm = [at for at in due if is_calm(evidence, at) and at <= evidence.disabled_at - CALM_LAG_S]
     in_calm = match(calm, [s for s in starts if s.at >= min(calm, default=0)], CALM_LAG_S)
     for occurrence in calm:
         if occurrence not in in_calm.matched and not seconds[occurrence]:
@@ -126,7 +126,7 @@ def _seconds(evidence: Evidence) -> range:
     return range(int(first) + 1, int(evidence.disabled_at))
 
 
-def _is_calm(evidence: Evidence, at: float) -> bool:
+def is_calm(evidence: Evidence, at: float) -> bool:
     """Nothing was struck shortly before, or while an occurrence of then might start."""
     since = at - 2 * evidence.lock_timeout - SETTLING_S
     return not any(
@@ -141,7 +141,7 @@ def _longest_trouble(evidence: Evidence) -> float:
     """How long the longest row of faults lasted with no calm between them."""
     longest = begun = last = 0.0
     for at in _seconds(evidence):
-        if _is_calm(evidence, at):
+        if is_calm(evidence, at):
             continue
         if at > last + 1:
             begun = at

@@ -81,6 +81,12 @@ class Trial:
             scheduler.migrate()
             admin = engine(made.url)
             witness.install(admin)
+            for node in nodes:
+                node.start()
+            if not until(lambda: any(node.ready() for node in nodes), 30) or not all(
+                node.alive() for node in nodes
+            ):
+                raise RuntimeError(f"no daemon came up; see {self.folder}/node-*.log")
             self._strike(made, nodes, admin)
             pause(CALM_S)
             disabled_at = boot_clock() + offset
