@@ -6,8 +6,8 @@ from typing import Any
 
 from jobsched.errors import ParameterError
 
-DEEPEST = 50
-"""Levels of lists and mappings within each other; no database refuses so many."""
+DEEPEST = 30
+"""Levels of lists and mappings within each other; MariaDB refuses 32, the others take more."""
 
 
 def parse_params(value: object) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import contextvars
 import inspect
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -14,7 +15,14 @@ Around = Callable[..., Any]
 
 
 def call(job: Job, context: JobContext, around: Around | None) -> Any:
-    """Call a sync job; what it returns, and whatever it raises."""
+    """Call a sync job; what it returns, and whatever it raises.
+
+    Context variables that it sets are its own: the next job on this thread does not see them.
+    """
+    return contextvars.copy_context().run(_call, job, context, around)
+
+
+def _call(job: Job, context: JobContext, around: Around | None) -> Any:
     with _surroundings(context, around):
         return job.function(**job.arguments(context.params, context))
 

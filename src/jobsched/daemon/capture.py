@@ -39,7 +39,7 @@ class CaptureHandler(logging.Handler):
         try:
             message = self.format(record)
         except Exception:  # a bad format string is the job's mistake, and must not end it
-            message = str(record.msg)
+            message = unformatted(record)
         identity.post(
             LogRecord(
                 run_id=identity.run_id,
@@ -49,3 +49,11 @@ class CaptureHandler(logging.Handler):
                 created_at=identity.now(),
             )
         )
+
+
+def unformatted(record: logging.LogRecord) -> str:
+    """What can be read of a record that its formatter cannot make a text of."""
+    try:
+        return str(record.msg)
+    except Exception:  # its __str__ is broken, too
+        return "(a log record that cannot be read)"

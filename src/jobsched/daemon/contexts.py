@@ -6,6 +6,7 @@ from typing import Any
 from jobsched.context import CancelSignal, JobContext
 from jobsched.daemon.capture import RunIdentity
 from jobsched.daemon.outcomes import job_logger
+from jobsched.daemon.reports import clipped
 from jobsched.model import Firing, JobRun
 from jobsched.store import history
 from jobsched.store.database import Database
@@ -18,7 +19,8 @@ def context_for(
     """What the job knows of itself; its progress goes where its log lines go."""
 
     def report_progress(fraction: float, message: str | None) -> None:
-        progress = {"fraction": fraction, "message": message}
+        text = None if message is None else clipped(str(message))
+        progress = {"fraction": fraction, "message": text}
         identity.post(RunNote(identity.run_id, firing.id, progress=progress))
 
     return JobContext(

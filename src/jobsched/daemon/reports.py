@@ -14,6 +14,7 @@ from pydantic_core import to_jsonable_python
 from jobsched.daemon.calling import call, call_async
 from jobsched.errors import ParameterError, ProcessDiedError
 from jobsched.executors.remote import Report
+from jobsched.json_values import DEEPEST
 from jobsched.model import Reason
 from jobsched.registry import Job
 
@@ -88,8 +89,8 @@ def kept_result(value: Any) -> tuple[Any, str | None]:
     if value is None:
         return None, None
     try:
-        document = to_jsonable_python(value)
-        text = storable_json(document)
+        document = _fit(to_jsonable_python(value))
+        text = json.dumps(document, allow_nan=False)
     except Exception as error:  # a type's own serializer may raise anything
         return None, f"the result is not kept: {clipped(str(error))}"
     if len(text) > RESULT_LIMIT:
@@ -100,6 +101,15 @@ def kept_result(value: Any) -> tuple[Any, str | None]:
     return json.loads(text), None
 
 
-def storable_json(document: Any) -> str:
-    """JSON without NaN, infinities and NUL, which databases refuse."""
-    return json.dumps(document, allow_nan=False).replace("\\u0000", "\\\\x00")
+def _fit(document: Any, depth: int = 0) -> Any:
+    """The document with texts and a depth that every database takes."""
+    if depth > DEEPEST:
+        raise ValueError(f"it is nested deeper than {DEEPEST} levels")
+    match document:
+        case str():
+            return storable(document)
+        case list():
+            return [_fit(one, depth + 1) for one in document]
+        case dict():
+            return {storable(key): _fit(one, depth + 1) for key, one in document.items()}
+    return document
