@@ -9,6 +9,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -51,6 +52,12 @@ def _until() -> Callable[..., Any]:
     return until
 
 
+@pytest.fixture(scope="session")
+def here() -> Path:
+    """The folder of the apps that run as processes."""
+    return HERE
+
+
 # Outside the database
 
 
@@ -81,7 +88,7 @@ class Ledger:
 
     def wait(self, what: str, count: int = 1, **wanted: Any) -> list[dict[str, Any]]:
         """At least so many records that match, as soon as they are there."""
-        described = f"{count} × {what} {wanted or ''}"
+        described = f"{count} of {what} {wanted or ''}"
         return list(
             until(
                 lambda: len(found := self.records(what, **wanted)) >= count and found,
@@ -139,6 +146,7 @@ class Daemon:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=True,  # so that its children can be ended with it
         )
         self.pid = self.process.pid
         self.printed: list[str] = []
@@ -193,9 +201,9 @@ class Daemon:
 
     def end(self) -> None:
         """Leave nothing behind, whatever the test did."""
-        if self.process.poll() is None:
-            self.process.kill()  # ends a frozen one, too
-            self.process.wait(PATIENCE_S)
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)  # ends frozen ones, too
+        self.process.wait(PATIENCE_S)
         self._reader.join(PATIENCE_S)
         if self.process.stdout is not None:
             self.process.stdout.close()
@@ -384,6 +392,10 @@ class Switch:
 
     def __init__(self) -> None:
         self._event = threading.Event()
+
+    @property
+    def is_on(self) -> bool:
+        return self._event.is_set()
 
     def on(self) -> None:
         """Let whoever waits go on."""

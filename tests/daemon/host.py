@@ -1,4 +1,4 @@
-"""A small app on the public interface, which the tests run as daemons: `jobsched run host:scheduler`.
+"""A small app on the public interface, run by the tests as daemons: `jobsched run host:scheduler`.
 
 Its jobs write each start and end to a ledger, a file outside the database: one line a record, one
 write a line, opened to append. HOST_LEDGER names it. HOST_GATE names a pipe on which the gated
