@@ -25,6 +25,8 @@ class Exit:
     code: int
     cause: str | None
     at: float
+    said: str = ""
+    """The last line of its log, when it ended by itself."""
 
 
 @dataclass

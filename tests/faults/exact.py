@@ -389,7 +389,8 @@ def _exits(evidence: Evidence) -> Iterator[Finding]:
             ended.cause == "term"
             and evidence.struck(ended.pid, others, ended.at - 4 * evidence.lock_timeout, ended.at)
         ):
-            yield Finding("exit", f"process {ended.pid} ended with {ended.code} ({ended.cause})")
+            why = ended.cause or ended.said
+            yield Finding("exit", f"process {ended.pid} ended with {ended.code} ({why})")
     for note in evidence.notes:
         yield Finding("exit", note)
 

@@ -62,8 +62,9 @@ class Node:
             return True
         self.last_pid = self.process.pid
         cause = "refused" if code == REFUSED else self.deadly and self.deadly.kind
+        said = "" if cause else self._log.read_text().strip().rpartition("\n")[2]
         with self._book.lock:
-            self._book.exits.append(Exit(self.last_pid, code, cause, boot_clock()))
+            self._book.exits.append(Exit(self.last_pid, code, cause, boot_clock(), said))
         if self.deadly is None:
             self._book.begin("exit", self.last_pid)
         self.process = None

@@ -85,9 +85,7 @@ class Server:
 def _folder_of(user: str, folder: Path) -> Path:
     folder.mkdir()
     if os.getuid() == 0:
-        for part in (folder, *folder.parents):  # the user has to pass through to its own
-            if part.owner() == "root" and part.is_relative_to(folder.anchor + "tmp/"):
-                part.chmod(part.stat().st_mode | 0o011)
+        folder.parent.chmod(0o711)
         found = pwd.getpwnam(user)
         os.chown(folder, found.pw_uid, found.pw_gid)
     return folder

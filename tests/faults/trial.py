@@ -40,6 +40,7 @@ class Plan:
     seed: int
     nodes: int = 3
     mutant: str | None = None
+    calm: float = CALM_S
 
     @property
     def faults(self) -> Family:
@@ -88,7 +89,7 @@ class Trial:
             ):
                 raise RuntimeError(f"no daemon came up; see {self.folder}/node-*.log")
             self._strike(made, nodes, admin)
-            pause(CALM_S)
+            pause(plan.calm)
             disabled_at = boot_clock() + offset
             for spec in CAST:
                 scheduler.disable(spec.id)

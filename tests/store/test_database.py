@@ -1,6 +1,7 @@
 """The sibling of the host's engine, transactions and time, on every database."""
 
 import os
+import socket
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -117,6 +118,16 @@ def test_an_old_server_is_refused(sibling: Database, monkeypatch: pytest.MonkeyP
     )
     with pytest.raises(ConfigurationError, match=r"\d+\.\d+.* is too old: jobsched needs 99\.1"):
         sibling.refuse_old_server()
+
+
+def test_a_server_that_is_away_at_the_start_is_a_database_error() -> None:
+    """Whoever starts a daemon while the server restarts gets the error to try again on."""
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        database = Database(f"postgresql://postgres@127.0.0.1:{nobody.getsockname()[1]}/x")
+        with pytest.raises(DatabaseError, match="refused"):
+            database.refuse_old_server()
+    database.dispose()
 
 
 @pytest.mark.backends("mariadb")

@@ -58,6 +58,7 @@ class Database:
         self.clock = clock or SystemClock()
         self.time = DatabaseTime(self.clock)
         self.tables = build_tables(prefix, schema)
+        self._source = engine
         self.engine = open_sibling(engine)
         self._own = not isinstance(engine, sa.Engine)
         if schema is not None and self.dialect == "sqlite":
@@ -67,6 +68,16 @@ class Database:
         # In memory there is one connection for all threads: one transaction at a time.
         self._turn = threading.RLock() if self.in_memory else nullcontext()
         _opened.add(self)
+
+    def twin(self) -> "Database":
+        """The same database through a pool of its own, for what must never wait for the others.
+
+        In memory there is one connection: the twin is the database itself.
+        """
+        if self.in_memory:
+            return self
+        tables = self.tables
+        return Database(self._source, prefix=tables.prefix, schema=tables.schema, clock=self.clock)
 
     @property
     def dialect(self) -> str:
@@ -150,9 +161,9 @@ class Database:
 
     def refuse_old_server(self) -> None:
         """Raise ConfigurationError when the server is older than jobsched can use."""
-        with self.engine.connect() as connection:
-            found = connection.dialect.server_version_info or ()
-            name = "mariadb" if getattr(connection.dialect, "is_mariadb", False) else self.dialect
+        dialect = self.query(lambda tx: tx.connection.dialect)  # knows it once it is connected
+        found = dialect.server_version_info or ()
+        name = "mariadb" if getattr(dialect, "is_mariadb", False) else self.dialect
         minimum = _MINIMUM[name]
         if found[: len(minimum)] < minimum:
             raise ConfigurationError(
