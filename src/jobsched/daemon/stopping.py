@@ -93,10 +93,11 @@ def drain(daemon: Daemon, grace: timedelta, clock: Clock, request: StopRequest |
     daemon.drain()
     failpoint("drain.begun")
     deadline = clock.monotonic() + grace.total_seconds()
-    while (left := deadline - clock.monotonic()) > 0:
-        if daemon.wait_idle(timedelta(seconds=min(left, 0.2))):
+    while True:
+        left = deadline - clock.monotonic()
+        if daemon.wait_idle(timedelta(seconds=min(max(left, 0.0), 0.2))):
             return True
-        if request is not None and request.at_once:
+        if left <= 0 or (request is not None and request.at_once):
             break
     no_thread_left = daemon.end_jobs()
     return daemon.wait_idle(LAST_WORDS if no_thread_left else timedelta(seconds=0.5))
