@@ -1,5 +1,6 @@
 """The database goes away while jobs run: what ended is kept, and written when it is back."""
 
+import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from jobsched import Backoff, JobContext, Registry, Scheduler, Settings
 from jobsched.model import FiringStatus, JobRunStatus, WorkerStatus
 
 if TYPE_CHECKING:
-    from conftest import Operator, Switches
+    from conftest import Daemon, Ledger, Operator, Switches
 
 pytestmark = [pytest.mark.backends("postgresql", "mariadb"), pytest.mark.timeout(60)]
 
@@ -28,6 +29,8 @@ class Passage:
         self._open: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
         self._door: socket.socket | None = None
+        self._flowing = threading.Event()
+        self._flowing.set()
         self.port = 0
 
     def open(self) -> None:
@@ -52,8 +55,13 @@ class Passage:
             with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
 
+    def swallow(self) -> None:
+        """Take what comes and pass on nothing, without a word to anybody."""
+        self._flowing.clear()
+
     def close(self) -> None:
         """Shut for good."""
+        self._flowing.set()
         self.shut()
         for thread in self._threads:
             thread.join(10)
@@ -70,6 +78,7 @@ class Passage:
     def _carry(self, source: socket.socket, target: socket.socket) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
+                self._flowing.wait()
                 target.sendall(data)
         with suppress(OSError):
             target.shutdown(socket.SHUT_RDWR)
@@ -200,3 +209,24 @@ def test_connections_that_end_again_and_again(
     assert len(set(calls)) == len(calls) == 5
     (worker,) = operator.list_workers()
     assert worker.status is WorkerStatus.RUNNING
+
+
+@pytest.mark.backends("postgresql")
+def test_a_second_signal_while_the_database_is_silent(
+    start_daemons: Callable[..., list["Daemon"]],
+    database_url: str,
+    passage: Passage,
+    operator: "Operator",
+    ledger: "Ledger",
+) -> None:
+    """A server that answers nothing keeps no process: it ends all the same, with exit code 1."""
+    url = sa.make_url(database_url).set(host="127.0.0.1", port=passage.port)
+    through = url.render_as_string(hide_password=False)
+    (daemon,) = start_daemons(JOBSCHED_DATABASE_URL=through, JOBSCHED_SHUTDOWN_GRACE="1h")
+    operator.enqueue("stuck")
+    ledger.wait("start")
+    passage.swallow()
+    daemon.send(signal.SIGTERM)
+    daemon.wait_for("daemon_stopping")
+    daemon.send(signal.SIGTERM)
+    assert daemon.exit_code() == 1
