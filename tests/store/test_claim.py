@@ -143,13 +143,31 @@ def test_without_a_slot_nothing_is_claimed(store: Any) -> None:
 
 
 def test_there_are_never_more_claims_or_starts_than_slots(store: Any) -> None:
-    """At most one firing for each free slot, and at most so many RUNNING job runs."""
+    """No more firings than can start a job at once, and no more RUNNING job runs than slots: a
+    firing that could not start is left to a worker that can, and to its deadline."""
     store.declare(hourly("s1", jobs=["a", "b"]), hourly("s2", jobs=["a"]), hourly("s3"))
     for schedule_id in ("s1", "s2", "s3"):
         queue(store, schedule_id)
     done = store.claim(store.worker(), slots=2)
-    assert len(done.claimed) == 2
+    assert [one.firing.schedule_id for one in done.claimed] == ["s1"]
     assert sum(one.started for one in done.claimed) == 2
+    others = store.claim(store.worker(), slots=2)
+    assert [one.firing.schedule_id for one in others.claimed] == ["s2", "s3"]
+
+
+def test_a_worker_that_is_not_alive_claims_nothing(store: Any) -> None:
+    """I7: one whose heartbeat is older than its lock timeout, or that was declared lost, takes
+    nothing, however long ago it looked at its own heart."""
+    store.declare()
+    queue(store, None, job_name="a")
+    late, lost = store.worker(), store.worker()
+    store.edit("worker_instance", lost, status="LOST")
+    mine = store.claimer(lost)
+    assert store.transact(lambda tx: claim.claim(tx, mine)).claimed == ()
+    mine = store.claimer(late)
+    store.clock.advance(timedelta(hours=1))
+    assert store.transact(lambda tx: claim.claim(tx, mine)).claimed == ()
+    assert claimed_ids(store, store.worker(), knows="a") != []
 
 
 # The plan

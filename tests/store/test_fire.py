@@ -185,6 +185,7 @@ def test_a_firing_and_the_move_are_one_transaction(store: Any, statement: str) -
     store.declare(hourly("s1"), hourly("s2"))
     me = store.worker()
     store.clock.advance(HOUR)
+    store.beat(me)
     before = store.everything()
     with store.before(statement, fail), pytest.raises(FailpointError):
         store.fire(me)
@@ -200,6 +201,7 @@ def test_a_row_that_changed_is_not_overwritten(store: Any, column: str) -> None:
     store.clock.advance(HOUR)
     change = {"version": "version + 1", "next_run_at": "NULL"}[column]
     other = f"UPDATE job_schedule SET {column} = {change}"
+    store.beat(me)
     before = store.everything()
     with (
         store.before("UPDATE job_schedule", lambda cursor: cursor.execute(other)),

@@ -325,10 +325,13 @@ def test_nothing_is_retired_while_a_live_worker_declares_it(
 
 
 def test_a_dead_worker_declares_nothing(store: Any) -> None:
-    """A worker past its own lock timeout holds no schedule in the code."""
+    """A worker that was declared lost holds no schedule in the code; one whose heartbeat is only
+    old does, for after an outage of the database every heartbeat is old."""
     store.declare(hourly("old"))
-    store.worker(store.code(hourly("old")), lock_timeout=30 * SECOND)
+    worker = store.worker(store.code(hourly("old")), lock_timeout=30 * SECOND)
     store.clock.advance(31 * SECOND)
+    assert store.declare(hourly("new")).retired == ()
+    store.recover(worker)
     assert store.declare(hourly("new")).retired == ("old",)
 
 

@@ -28,10 +28,15 @@ from jobsched.locks import LockBackend
 from jobsched.model import WorkerStatus, WorkerType
 from jobsched.registry import Job
 from jobsched.settings import Settings
+from jobsched.store import sync
 from jobsched.store.claim import Claimed
 from jobsched.store.database import Database
 from jobsched.store.hints import CHECK_S
 from jobsched.store.sync import Declared
+
+PATIENCE = timedelta(seconds=2)
+"""How long a thread of ours may take to end when the daemon does: it may wait for a database."""
+SILENT = "the database does not answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +71,14 @@ class Daemon:
         """
         self._parts = parts
         database, settings, clock = parts.database, parts.settings, parts.clock
+        self._heart_database = database.twin()
         self.heart = Heart(
-            database, settings, parts.code.app, parts.version, clock, worker_type=worker_type
+            self._heart_database,
+            settings,
+            parts.code.app,
+            parts.version,
+            clock,
+            worker_type=worker_type,
         )
         self._recorder = Recorder(database, clock)
         self._slots = Slots(settings.max_workers)
@@ -143,18 +154,22 @@ class Daemon:
         self._start_thread("runner", lambda: self.runner.run(self._stop_running))
 
     def drain(self) -> None:
-        """Claim nothing any more; what has not started is handed back. Heartbeats go on."""
+        """Begin to stop: claim nothing any more. Heartbeats go on; `wait_idle` does the rest."""
         if self._stop_looping.is_set():
             return
         emit("daemon_stopping", f"daemon {self.heart.worker_id} drains: it claims nothing more")
         self.heart.status = WorkerStatus.STOPPING
         self._stop_looping.set()
         self.looper.wake()
-        self._join("looper")
-        self.runner.drain()
 
     def wait_idle(self, grace: timedelta) -> bool:
-        """Wait until nothing runs any more, at most so long; whether that came."""
+        """Wait until it claims nothing and nothing runs any more; whether that came in time.
+
+        What has not started is handed back, once no claim can come after that.
+        """
+        if not self._join("looper", grace):
+            return False
+        self.runner.drain()
         return self._parts.clock.wait(self.runner.idle, grace.total_seconds())
 
     def end_jobs(self) -> bool:
@@ -174,24 +189,43 @@ class Daemon:
         self._ended = True
         self._stop_running.set()
         self.runner.wake()
-        self._join("runner")
+        quiet = self._join("runner", PATIENCE)
         self._stop_beating.set()
-        self._join("heart")
+        quiet = self._join("heart", PATIENCE) and quiet
         if self._listener.is_alive():
             self._listener.join(timeout=2 * CHECK_S)
         self._launcher.close()
         self._locks.close()
         logging.getLogger().removeHandler(self._capture)
-        try:
-            self.heart.end(WorkerStatus.STOPPED)
-        except DatabaseError as error:
-            emit("daemon_stopped", f"stopped without saying so: {error}", level=logging.WARNING)
+        why_not = self._say_stopped() if quiet else SILENT
+        if quiet and self._heart_database is not self._parts.database:
+            self._heart_database.dispose()
+        if why_not is not None:
+            emit("daemon_stopped", f"stopped without saying so: {why_not}", level=logging.WARNING)
             return
         emit(
             "daemon_stopped",
             f"daemon {self.heart.worker_id} stopped",
             worker_id=self.heart.worker_id,
         )
+
+    def _say_stopped(self) -> str | None:
+        """The last beat; why it did not reach the database, or None."""
+        failure: list[str] = [SILENT]
+
+        def beat() -> None:
+            try:
+                self.heart.end(WorkerStatus.STOPPED)
+                failure.clear()
+            except DatabaseError as error:
+                failure[:] = [str(error)]
+
+        if self._threads:  # a database that swallows everything must not keep the process
+            self._start_thread("last-beat", beat)
+            self._join("last-beat", PATIENCE)
+        else:
+            beat()
+        return failure[0] if failure else None
 
     def forget(self) -> None:
         """Take it out of this process without a word to the database, as if it had been killed."""
@@ -239,7 +273,9 @@ class Daemon:
         """This worker was declared dead: it goes on under a new id; old runs keep the old one."""
         old = self.heart.worker_id
         self.runner.ask_reruns_to_stop()
-        self.heart.register(self._parts.code.hashes)
+        worker_id = self.heart.register(self._parts.code.hashes)
+        code = self._parts.code  # what was retired in between comes back
+        self._parts.database.transact(lambda tx: sync.sync(tx, code, declared_by=worker_id))
         emit(
             "fenced",
             f"worker {old} was declared dead while it was not; it goes on as "
@@ -259,10 +295,13 @@ class Daemon:
         self._threads[name] = thread
         thread.start()
 
-    def _join(self, name: str) -> None:
+    def _join(self, name: str, patience: timedelta) -> bool:
+        """Wait for one of our threads to end; whether it has, or was never started."""
         thread = self._threads.get(name)
-        if thread is not None and thread is not threading.current_thread():
-            thread.join()
+        if thread is None or thread is threading.current_thread():
+            return True
+        thread.join(patience.total_seconds())
+        return not thread.is_alive()
 
 
 class _Registration:

@@ -137,6 +137,18 @@ class Execution:
             self._skip_blocked(now, batch)
         return None
 
+    def abandon(self, now: datetime, batch: Batch) -> None:
+        """The process ends: what still runs is LOST, and others go on by policy."""
+        for attempt in self.running():
+            end = RunEnd(
+                run_id=attempt.run_id or 0,
+                firing_id=self.firing_id,
+                status=_S.LOST,
+                reason=Reason.SHUTDOWN.value,
+                finished_at=now,
+            )
+            self.end(end, batch, now=now, retryable=False, share=0.0)
+
     def ends_at(self) -> datetime | None:
         """When the firing is past its schedule's timeout; None when it has none."""
         started_at = self.claimed.firing.started_at

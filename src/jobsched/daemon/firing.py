@@ -4,6 +4,7 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -183,15 +184,18 @@ class FiringPass:
         self._locks.leave(held - {claimed.firing.id for claimed in outcome.claimed})
         if refused:
             delay = self._settings.poll_interval
-            self._database.transact(lambda tx: candidates.postpone(tx, refused, delay))
+            with suppress(DatabaseError):  # they are looked at again at once, which costs time
+                self._database.transact(lambda tx: candidates.postpone(tx, refused, delay))
         return outcome
 
     def _adopt_the_unknown(self) -> None:
         """A COMMIT whose answer was lost may have claimed: nobody else runs what we hold."""
         with self._slots.reserve() as slots:
             claimer = self._claimer(slots)
+            with self._lock:  # what the runner had when this looked may be ended by then
+                known = set(self._held)
             for claimed in self._database.query(lambda tx: claim.held(tx, claimer)):
-                if not self._held[claimed.firing.id]:
+                if claimed.firing.id not in known and not self._held[claimed.firing.id]:
                     self._hand_over(claimed, slots)
         self._in_doubt = False
 

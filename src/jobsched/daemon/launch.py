@@ -34,6 +34,8 @@ class Launch:
     kill: Callable[[], None] | None = None
     """Ends the job's process at once; None where it is ours."""
     overran: bool = False
+    disowned: bool = False
+    """Whether it was said to have ended before it began: it must not begin any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +75,15 @@ class Launcher:
         """Start the call; `done` is called in the job's thread when it has ended."""
         named = launch.job.executor or "default"
         executor = self._executors.get(named, self._executors["default"])
-        if isinstance(executor, RemoteExecutor):
-            self._send(executor, launch, done)
-            return
-        if launch.job.is_async:
-            self._loop.submit(launch, lambda: self._call_async(launch), done)
-            return
         try:
-            executor.submit(self._call_sync, launch, done)
-        except RuntimeError as error:  # it was shut down by the host
+            if isinstance(executor, RemoteExecutor):
+                self._send(executor, launch, done)
+            elif launch.job.is_async:
+                self._loop.submit(launch, lambda: self._call_async(launch), done)
+            else:
+                executor.submit(self._call_sync, launch, done)
+        except Exception as error:  # it was shut down by the host, or has no thread to give
+            launch.disowned = True
             done(Outcome(launch, error=error))
 
     def close(self) -> None:
@@ -89,6 +91,8 @@ class Launcher:
         self._loop.close()
 
     def _call_sync(self, launch: Launch, done: Done) -> None:
+        if launch.disowned:
+            return  # its end is written already
         token = current_run.set(launch.identity)
         try:
             outcome = Outcome(launch, call(launch.job, launch.context, self._around))

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 
-from jobsched.daemon.events import emit
+from jobsched.daemon.events import emit, emit_failure
 from jobsched.daemon.heartbeat import Heart
+from jobsched.errors import DatabaseError
 from jobsched.model import WorkerType
 from jobsched.settings import Settings
 from jobsched.store import orphans, recover, sync, workers
@@ -37,10 +38,24 @@ class RecoveryPass:
         if self._heart.is_sound():
             for worker_id in self._database.query(recover.candidates):
                 if worker_id != self._heart.worker_id:
-                    self._recover(worker_id)
+                    self._recover_apart(worker_id)
             self._end_orphans()
-        self._retire_when_peers_changed()
+            self._retire_when_peers_changed()
         return self._settings.heartbeat_interval
+
+    def _recover_apart(self, worker_id: str) -> None:
+        """What one dead worker left must not keep the others from being recovered."""
+        try:
+            self._recover(worker_id)
+        except DatabaseError:
+            raise
+        except Exception as error:
+            emit_failure(
+                "recovery_failed",
+                f"worker {worker_id} is dead and could not be recovered: {error}",
+                error,
+                worker_id=worker_id,
+            )
 
     def _recover(self, worker_id: str) -> None:
         recovered = self._database.transact(partial(_recover, worker_id))

@@ -10,7 +10,6 @@ import logging
 import math
 import random
 import threading
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,10 +18,12 @@ from typing import Any
 from jobsched.clock import Clock
 from jobsched.context import CancelSignal
 from jobsched.daemon import outcomes
+from jobsched.daemon.batches import Batches
 from jobsched.daemon.capture import RunIdentity
 from jobsched.daemon.contexts import context_for
 from jobsched.daemon.events import emit
 from jobsched.daemon.execution import Attempt, Execution
+from jobsched.daemon.inbox import Inbox
 from jobsched.daemon.launch import Launch, Launcher, Outcome
 from jobsched.daemon.recorder import GaveUpError, Recorder
 from jobsched.daemon.slots import Slots
@@ -31,7 +32,7 @@ from jobsched.model import JobRunStatus, OnLost, Reason
 from jobsched.registry import Job
 from jobsched.store.claim import Claimed
 from jobsched.store.database import Database
-from jobsched.store.record import Batch, LogRecord, Recorded, RunEnd, RunNote
+from jobsched.store.record import Batch, LogRecord, Recorded, RunNote
 
 logger = logging.getLogger("jobsched.daemon")
 LONGEST_WAIT_S = 5.0
@@ -76,8 +77,7 @@ class Runner:
         self.may_start: Callable[[], bool] = lambda: True
         self._executions: dict[int, Execution] = {}
         self._launches: dict[int, Launch] = {}
-        self._inbox: deque[Any] = deque()
-        self._arrived = threading.Event()
+        self._inbox = Inbox()
         self._notes: list[LogRecord | RunNote] = []
         self._draining = False
         self.idle = threading.Event()
@@ -87,42 +87,38 @@ class Runner:
 
     def adopt(self, claimed: Claimed) -> None:
         """Run a firing that was claimed; slots for its RUNNING job runs were taken before."""
-        self._post(claimed)
+        self._inbox.post(claimed)
         self.idle.clear()
+        self._inbox.arrived.set()  # if it has ended already, the next step says idle again
 
     def cancel(self, request: CancelRequest) -> None:
         """Pass on an operator's request."""
-        self._post(request)
+        self._inbox.post(request)
 
     def drain(self) -> None:
         """Start nothing any more; hand back what has not started."""
         self._draining = True
-        self._arrived.set()
+        self._inbox.arrived.set()
 
     def wake(self) -> None:
         """Let the loop look at once."""
-        self._arrived.set()
+        self._inbox.arrived.set()
 
     def abandon(self) -> None:
         """Write down as LOST, reason shutdown, whatever still runs: the process ends now."""
-        self._post(Reason.SHUTDOWN)
+        self._inbox.post(Reason.SHUTDOWN)
 
     def running_ids(self) -> tuple[list[int], list[int]]:
         """The firings it has, and the job runs that execute."""
         return list(self._executions), list(self._launches)
-
-    def _post(self, message: Any) -> None:
-        self._inbox.append(message)
-        if not isinstance(message, LogRecord | RunNote):
-            self._arrived.set()
 
     # The loop's side
 
     def run(self, stop: threading.Event) -> None:
         """Step until `stop` is set and nothing is left, or the recorder gives up."""
         while not (stop.is_set() and self.idle.is_set() and not self._inbox):
-            self._clock.wait(self._arrived, self._next_wake())
-            self._arrived.clear()
+            self._clock.wait(self._inbox.arrived, self._next_wake())
+            self._inbox.arrived.clear()
             try:
                 self.step()
             except GaveUpError:
@@ -133,21 +129,32 @@ class Runner:
 
     def step(self) -> None:
         """Take every message, write what follows from them, and act on it."""
-        batches: dict[str, Batch] = {}
+        batches = Batches()
         now = self._database.time.now()
-        for _ in range(len(self._inbox)):
-            self._handle(self._inbox.popleft(), batches, now)
+        for message in self._inbox.take():
+            self._handle_apart(message, batches, now)
+        if not self.may_start():
+            self.ask_reruns_to_stop()  # self-fencing: others may take them
         self._check_timeouts(batches, now)
         started = self._start_ready(batches, now)
-        self._add_notes(batches)
+        notes, self._notes = self._notes, []
+        batches.add_notes(notes, self._executions)
         self._leave(batches, now)
         freed = False
-        for batch in batches.values():
-            if batch:
+        failed: Exception | None = None
+        for batch in filter(None, batches.values()):
+            try:
                 recorded = self._recorder.write(batch)
-                freed = freed or bool(batch.ends)
-                self._written(batch, recorded, started)
+            except GaveUpError:
+                raise
+            except Exception as error:  # the batches of other registrations must be written
+                failed = error
+                continue
+            freed = freed or bool(batch.ends)
+            self._written(batch, recorded, started)
         self._say_whether_idle()
+        if failed is not None:
+            raise failed
         if freed and self.slots.free and not self._draining:
             self.on_slot_free()
 
@@ -178,7 +185,14 @@ class Runner:
         )
         return max(0.0, min(waits))
 
-    def _handle(self, message: Any, batches: dict[str, Batch], now: datetime) -> None:
+    def _handle_apart(self, message: Any, batches: Batches, now: datetime) -> None:
+        """A message that fails must not take the others with it."""
+        try:
+            self._handle(message, batches, now)
+        except Exception:
+            logger.exception("a message to the runner failed: %r", message)
+
+    def _handle(self, message: Any, batches: Batches, now: datetime) -> None:
         match message:
             case LogRecord() | RunNote():
                 self._notes.append(message)
@@ -191,7 +205,7 @@ class Runner:
             case Reason():
                 self._abandon(batches, now)
 
-    def _adopt(self, claimed: Claimed, batches: dict[str, Batch], now: datetime) -> None:
+    def _adopt(self, claimed: Claimed, batches: Batches, now: datetime) -> None:
         execution = Execution(claimed)
         self._executions[execution.firing_id] = execution
         firing = claimed.firing
@@ -202,13 +216,11 @@ class Runner:
             **outcomes.fields(firing),
         )
         if firing.cancel_requested_at is not None:  # its last worker left it without seeing that
-            self.slots.give(execution.drop(now, self._batch(batches, execution)))
+            self.slots.give(execution.drop(now, batches.of(execution)))
         for attempt in execution.running():
             self._launch(execution, attempt)
 
-    def _start_ready(
-        self, batches: dict[str, Batch], now: datetime
-    ) -> list[tuple[Execution, Attempt]]:
+    def _start_ready(self, batches: Batches, now: datetime) -> list[tuple[Execution, Attempt]]:
         started: list[tuple[Execution, Attempt]] = []
         if self._draining or not self.may_start():
             return started
@@ -216,21 +228,20 @@ class Runner:
             for attempt in execution.startable(now):
                 if not self.slots.take(1):
                     return started
-                execution.start(attempt, self._batch(batches, execution))
+                execution.start(attempt, batches.of(execution))
                 started.append((execution, attempt))
         return started
 
-    def _leave(self, batches: dict[str, Batch], now: datetime) -> None:
+    def _leave(self, batches: Batches, now: datetime) -> None:
         for execution in list(self._executions.values()):
-            if execution.leave(now, self._batch(batches, execution), draining=self._draining):
+            if execution.leave(now, batches.of(execution), draining=self._draining):
                 del self._executions[execution.firing_id]
 
     def _written(
         self, batch: Batch, recorded: Recorded, started: list[tuple[Execution, Attempt]]
     ) -> None:
-        for firing_id in recorded.fenced:
-            self._fence(firing_id)
-        self.on_left([firing.id for firing in batch.leaving()] + list(recorded.fenced))
+        gone = [firing_id for firing_id in recorded.fenced if self._fence(firing_id, batch)]
+        self.on_left([firing.id for firing in batch.leaving()] + gone)
         for execution, attempt in started:
             if execution.worker_id == batch.worker_id:
                 if execution.firing_id in recorded.fenced:
@@ -243,18 +254,25 @@ class Runner:
             if end.firing.id not in recorded.fenced:
                 outcomes.say_firing_ended(end, recorded.at)
 
-    def _fence(self, firing_id: int) -> None:
-        """The claim is lost: others go on with the firing, and nothing of ours is written."""
+    def _fence(self, firing_id: int, batch: Batch) -> bool:
+        """A claim is lost: others go on with the firing, and nothing of it is written.
+
+        False when this worker has claimed the firing anew meanwhile: that claim stands.
+        """
         emit(
             "fenced",
             f"firing {firing_id} is no longer this worker's: what it did is not written",
             level=logging.WARNING,
             firing_id=firing_id,
         )
+        execution = self._executions.get(firing_id)
+        if execution is not None and execution.worker_id != batch.worker_id:
+            return False
         self._executions.pop(firing_id, None)
         for launch in self._launches.values():
             if launch.identity.firing_id == firing_id:
                 self._ask_to_stop(launch, Reason.WORKER_LOST)
+        return True
 
     # Job runs
 
@@ -263,7 +281,7 @@ class Runner:
         run_id = attempt.run_id or 0
         job = self._jobs[run.job_name]
         signal = CancelSignal()
-        identity = RunIdentity(run_id, firing.id, self._post, self._database.time.now)
+        identity = RunIdentity(run_id, firing.id, self._inbox.post, self._database.time.now)
         instant = self._clock.monotonic()
         launch = Launch(
             job=job,
@@ -283,12 +301,13 @@ class Runner:
             firing_id=firing.id,
         )
         failpoint("run.before")
-        self._launcher.launch(launch, self._post)
+        self._launcher.launch(launch, self._inbox.post)
 
-    def _ended(self, outcome: Outcome, batches: dict[str, Batch], now: datetime) -> None:
+    def _ended(self, outcome: Outcome, batches: Batches, now: datetime) -> None:
         launch = outcome.launch
         run_id = launch.identity.run_id
-        self._launches.pop(run_id, None)
+        if self._launches.pop(run_id, None) is None:
+            return  # said twice: a pool that failed to start it has run it after all
         self.slots.give(1)
         failpoint("run.after")
         execution = self._executions.get(launch.identity.firing_id)
@@ -299,7 +318,7 @@ class Runner:
         if end.status is JobRunStatus.SUCCESS and end.reason is not None:
             self._say(launch, end.reason)
             end = outcomes.without_reason(end)
-        batch = self._batch(batches, execution)
+        batch = batches.of(execution)
         again = execution.end(end, batch, now=now, retryable=retryable, share=random.random())
         outcomes.say_run_ended(launch, end, again)
 
@@ -309,7 +328,7 @@ class Runner:
             LogRecord(identity.run_id, identity.firing_id, "WARNING", message, identity.now())
         )
 
-    def _check_timeouts(self, batches: dict[str, Batch], now: datetime) -> None:
+    def _check_timeouts(self, batches: Batches, now: datetime) -> None:
         instant = self._clock.monotonic()
         for launch in self._launches.values():
             if launch.deadline is not None and instant >= launch.deadline:
@@ -317,7 +336,7 @@ class Runner:
         for execution in self._executions.values():
             ends_at = execution.ends_at()
             if ends_at is not None and now >= ends_at and execution.cancelled is None:
-                batch = self._batch(batches, execution)
+                batch = batches.of(execution)
                 for attempt in execution.cancel(Reason.TIMEOUT, now, batch):
                     self._overran(self._launches.get(attempt.run_id or 0))
 
@@ -326,11 +345,11 @@ class Runner:
             launch.overran = True
             self._ask_to_stop(launch, Reason.TIMEOUT)
 
-    def _cancel(self, request: CancelRequest, batches: dict[str, Batch], now: datetime) -> None:
+    def _cancel(self, request: CancelRequest, batches: Batches, now: datetime) -> None:
         execution = self._executions.get(request.firing_id)
         if execution is None or (request.run_id is None and execution.cancelled is not None):
             return
-        batch = self._batch(batches, execution)
+        batch = batches.of(execution)
         if request.run_id is None:
             running = execution.cancel(request.reason, now, batch)
         elif execution.find(request.run_id) is None:
@@ -367,34 +386,6 @@ class Runner:
                 end()
         return all(launch.kill or launch.stop for launch in launches)
 
-    def _abandon(self, batches: dict[str, Batch], now: datetime) -> None:
+    def _abandon(self, batches: Batches, now: datetime) -> None:
         for execution in self._executions.values():
-            batch = self._batch(batches, execution)
-            for attempt in execution.running():
-                end = RunEnd(
-                    run_id=attempt.run_id or 0,
-                    firing_id=execution.firing_id,
-                    status=JobRunStatus.LOST,
-                    reason=Reason.SHUTDOWN.value,
-                    finished_at=now,
-                )
-                execution.end(end, batch, now=now, retryable=False, share=0.0)
-
-    # Batches
-
-    def _batch(self, batches: dict[str, Batch], execution: Execution) -> Batch:
-        """The batch of the registration that claimed the firing."""
-        return batches.setdefault(execution.worker_id, Batch(execution.worker_id))
-
-    def _add_notes(self, batches: dict[str, Batch]) -> None:
-        """Log lines and progress go with the rest, in the order in which they came."""
-        notes, self._notes = self._notes, []
-        for note in notes:
-            execution = self._executions.get(note.firing_id)
-            if execution is None or execution.find(note.run_id) is None:
-                continue  # fenced
-            batch = self._batch(batches, execution)
-            if isinstance(note, LogRecord):
-                batch.logs.append(note)
-            else:
-                batch.notes.append(note)
+            execution.abandon(now, batches.of(execution))

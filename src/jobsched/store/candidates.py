@@ -58,6 +58,11 @@ class Candidate:
     """The jobs that still have to run."""
 
     @property
+    def roots(self) -> int:
+        """How many of its jobs can start at once, as far as that is known without their rows."""
+        return 1 if self.plan is None else plans.roots(self.plan)
+
+    @property
     def limited(self) -> bool:
         """Whether overlap is limited, so that the schedule's lock is taken."""
         return self.schedule is not None and is_limited(self.schedule)
@@ -75,7 +80,7 @@ def wanted(tx: Transaction, claimer: Claimer) -> list[Wanted]:
 
 
 def find(tx: Transaction, claimer: Claimer, jobs: Mapping[str, JobState]) -> list[Candidate]:
-    """Firings that look claimable, without a lock: at most one per free slot."""
+    """Firings that look claimable, without a lock: no more than can start in the free slots."""
     wanted = claimer.slots + claimer.aside
     found: list[Candidate] = []
     limited: set[str] = set()
@@ -89,10 +94,21 @@ def find(tx: Transaction, claimer: Claimer, jobs: Mapping[str, JobState]) -> lis
                 limited.add(schedule_id)
             found.append(one)
             if len(found) == wanted:
-                return found[-claimer.slots :]
+                return _fitting(found, claimer.slots)
         if len(firings_page) < PAGE:
             break
-    return found[-claimer.slots :]
+    return _fitting(found, claimer.slots)
+
+
+def _fitting(found: Sequence[Candidate], slots: int) -> list[Candidate]:
+    """Of the last ones, as many as have a slot for a job at once: the others are for others."""
+    fitting: list[Candidate] = []
+    for one in found[-slots:]:
+        if slots <= 0:
+            break
+        fitting.append(one)
+        slots -= one.roots
+    return fitting
 
 
 def _waiting(tx: Transaction, claimer: Claimer, page: int) -> list[Firing]:
@@ -103,6 +119,7 @@ def _waiting(tx: Transaction, claimer: Claimer, page: int) -> list[Firing]:
             table.c.app == claimer.app,
             table.c.status.in_([FiringStatus.QUEUED.value, FiringStatus.WAITING.value]),
             table.c.available_at <= tx.now,
+            sa.or_(table.c.job_name.is_(None), table.c.job_name.in_(sorted(claimer.knows))),
             sa.not_(held_back(tx)),
         )
         .order_by(table.c.priority.desc(), table.c.available_at, table.c.id)

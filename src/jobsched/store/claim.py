@@ -15,7 +15,7 @@ from jobsched.failpoints import failpoint
 from jobsched.model import Firing, FiringStatus, JobRun, JobRunStatus, JobState, Reason
 from jobsched.planning.attempts import past_deadline
 from jobsched.planning.plan import ready
-from jobsched.store import candidates, definitions, firings, plans, rows, schedules
+from jobsched.store import candidates, definitions, firings, plans, rows, schedules, workers
 from jobsched.store.candidates import Candidate, Claimer
 from jobsched.store.database import Transaction
 
@@ -53,7 +53,7 @@ def claim(
 
     With `allowed`, of the firings whose overlap is limited only these: their locks are held.
     """
-    if claimer.slots <= 0:
+    if claimer.slots <= 0 or not workers.may_claim(tx, claimer.worker_id):
         return ClaimOutcome()
     jobs = definitions.states(tx, claimer.app)
     found = [

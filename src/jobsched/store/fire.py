@@ -20,7 +20,7 @@ from jobsched.model import (
     TriggerType,
 )
 from jobsched.planning.due import Decision, LiveFiring, Skip, decide
-from jobsched.store import candidates, definitions, firings, plans, rows, schedules
+from jobsched.store import candidates, definitions, firings, plans, rows, schedules, workers
 from jobsched.store.candidates import Claimer
 from jobsched.store.claim import Claimed
 from jobsched.store.database import Transaction
@@ -142,7 +142,8 @@ def _fire_rows(
     live = firings.live_of_schedules(tx, [state.declaration.id for state in states])
     due = [_decide(state, live[state.declaration.id], jobs, tx.now) for state in states]
     _cancel_previous(tx, due, live)
-    chosen = _choose(tx, claimer, due, jobs) if claim_at_once else {}
+    claims = claim_at_once and claimer.slots > 0 and workers.may_claim(tx, claimer.worker_id)
+    chosen = _choose(tx, claimer, due, jobs) if claims else {}
     new = {
         key: firing
         for one in due
@@ -203,14 +204,16 @@ def _choose(
     tx: Transaction, claimer: Claimer, due: Sequence[_Due], jobs: Mapping[str, JobState]
 ) -> _Chosen:
     chosen: _Chosen = {}
+    slots = claimer.slots
     for one in sorted(due, key=lambda one: -one.schedule.declaration.priority):
         declared = one.schedule.declaration
         if one.blocked or not all(job.name in claimer.knows for job in one.plan):
             continue
         side_by_side = declared.overlap is Overlap.ALLOW
         for fired in one.decision.fires if side_by_side else one.decision.fires[:1]:
-            if len(chosen) < claimer.slots and fired.available_at <= tx.now:
+            if slots > 0 and fired.available_at <= tx.now:
                 chosen[firings.cron_key(declared.id, fired.scheduled_for)] = one
+                slots -= plans.roots(one.plan)
     return chosen
 
 

@@ -29,21 +29,23 @@ def end_orphans(tx: Transaction, app: str, lock_timeout: timedelta) -> list[Firi
     """End as FAILED, reason no_worker, what no live daemon of the app declares the jobs for.
 
     Only when live daemons have been there for a lock timeout, and only what has waited as long
-    for nothing else: no slot, overlap or `available_at`.
+    for nothing else: no slot, overlap or `available_at`. A daemon that was there within the lock
+    timeout counts, for it may be restarting: what waited for its slots waits on.
     """
-    daemons = [worker for worker in workers.listed(tx, app) if _is_live_daemon(worker, tx)]
-    if all(tx.now - daemon.started_at < lock_timeout for daemon in daemons):
+    seen = [one for one in workers.listed(tx, app, ended=True) if _is_recent_daemon(one, tx)]
+    alive = [one for one in seen if one.status in workers.ALIVE]
+    if all(tx.now - daemon.started_at < lock_timeout for daemon in alive):
         return []
     waiting = _waiting(tx, app, tx.now - lock_timeout)
     orphans = [
         firing
         for firing, needs in _needs(tx, app, waiting)
-        if not any(needs <= set(daemon.declares.get("jobs", {})) for daemon in daemons)
+        if not any(needs <= set(daemon.declares.get("jobs", {})) for daemon in seen)
     ]
     return _end(tx, orphans)
 
 
-def _is_live_daemon(worker: Worker, tx: Transaction) -> bool:
+def _is_recent_daemon(worker: Worker, tx: Transaction) -> bool:
     fresh = tx.now - worker.last_heartbeat_at <= worker.lock_timeout
     return fresh and worker.worker_type is WorkerType.SCHEDULE_DAEMON
 

@@ -50,6 +50,11 @@ def plan_of(
     return order([job_name or ""], definitions)
 
 
+def roots(plan: Sequence[PlannedJob]) -> int:
+    """How many jobs of a plan can start at once."""
+    return sum(not job.depends_on for job in plan)
+
+
 def accepted(params: Mapping[str, Any], definition: JobDefinition) -> dict[str, Any]:
     """Those of a firing's params that the job declares."""
     declared = definition.parameters.get("properties", {})

@@ -56,9 +56,10 @@ def prune(tx: Transaction, app: str, before: datetime) -> Pruned:
     lines = _delete_lines(tx, runs)
     if lines == LOG_LINES:
         return Pruned(log_lines=lines)  # a run that logged much: its rows go with a later batch
-    if old:
-        _delete(tx, tx.tables.job_run, runs)
-        _delete(tx, tx.tables.job_firing, old)
+    _delete(tx, tx.tables.job_run, runs)
+    if len(runs) == ROWS:
+        return Pruned(job_runs=ROWS, log_lines=lines)  # the firings go with their last runs
+    _delete(tx, tx.tables.job_firing, old)
     audits = _ids(tx, _old_audits(tx, app, before), tx.tables.audit_log)
     _delete(tx, tx.tables.audit_log, audits)
     workers = _ids(tx, _old_workers(tx, app, before), tx.tables.worker_instance)

@@ -155,6 +155,7 @@ def record(tx: Transaction, batch: Batch) -> Recorded:
     _end_runs(tx, part.ends)
     failpoint("record.ended")
     plans.insert(tx, part.attempts)
+    _pass_requests_on(tx, part.attempts)
     _log(tx, part.logs)
     firings.end(tx, part.firing_ends)
     _hand_back(tx, part)
@@ -280,6 +281,24 @@ def _end_runs(tx: Transaction, ends: Sequence[RunEnd]) -> None:
             for one in sorted(ends, key=lambda one: one.run_id)
         ],
     )
+
+
+def _pass_requests_on(tx: Transaction, attempts: Sequence[NewRun]) -> None:
+    """A request to cancel a job reaches its next attempt, if the last one ended before it."""
+    table = tx.tables.job_run
+    for one in attempts:
+        of_job = (table.c.firing_id == one.firing_id, table.c.job_name == one.job.name)
+        asked = tx.connection.execute(
+            sa.select(table.c.cancel_requested_at).where(
+                *of_job, table.c.attempt == one.attempt - 1
+            )
+        ).scalar_one_or_none()
+        if asked is not None:
+            tx.connection.execute(
+                sa.update(table)
+                .where(*of_job, table.c.attempt == one.attempt)
+                .values(cancel_requested_at=asked)
+            )
 
 
 def _note(tx: Transaction, notes: Sequence[RunNote]) -> None:

@@ -137,7 +137,8 @@ def settle(tx: Transaction, locked: Locked, settlements: Sequence[Settlement]) -
         if row is None:
             continue  # its schedule's row is gone: nothing to count
         ended = [one for one in of_schedule if one.status is not None]
-        recent = [*(row.recent or ()), *(_recent(one) for one in ended)]
+        before = row.recent if isinstance(row.recent, list) else []  # edited by hand: begin anew
+        recent = [*before, *(_recent(one) for one in ended)]
         holder = _holder(row.locked_by)
         released = any(one.firing_id == holder for one in of_schedule)
         updates.append(
@@ -208,7 +209,7 @@ def _holder(locked_by: str | None) -> int | None:
 def due(table: sa.Table, app: str, retry_before: datetime) -> sa.ColumnElement[bool]:
     """Schedules that fire when their time comes; one with a problem waits for its next try."""
     return sa.and_(
-        table.c.enabled.is_(True),
+        table.c.enabled == sa.true(),  # `IS true` uses no index on MySQL and MariaDB
         table.c.next_run_at.is_not(None),
         table.c.app == app,
         table.c.retired_at.is_(None),

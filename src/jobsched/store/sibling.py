@@ -69,9 +69,40 @@ def open_sibling(engine: sa.Engine | sa.URL | str) -> sa.Engine:
     sibling = sa.Engine(pool=pool, dialect=host.dialect, url=host.url)
     if not shared:
         _prepare_connections(sibling)
+        _notice_dead_networks(sibling)
     if name == "sqlite":
         event.listen(sibling, "begin", _begin_sqlite)
     return sibling
+
+
+_TIMEOUTS: dict[str, dict[str, int]] = {
+    # libpq's parameters, in seconds but for the last, which is in milliseconds.
+    "psycopg": {
+        "connect_timeout": 10,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 30_000,
+    },
+    "pymysql": {"connect_timeout": 10, "read_timeout": 60, "write_timeout": 60},
+}
+
+
+def _notice_dead_networks(sibling: sa.Engine) -> None:
+    """A connection that was cut without a word must not be waited for for ever.
+
+    What the host itself has set stays.
+    """
+    timeouts = _TIMEOUTS.get(sibling.dialect.driver)
+    if timeouts is None:
+        return
+
+    @event.listens_for(sibling, "do_connect")
+    def add(
+        _dialect: sa.Dialect, _record: Any, _arguments: list[Any], parameters: dict[str, Any]
+    ) -> None:
+        for name, value in timeouts.items():
+            parameters.setdefault(name, value)
 
 
 def engine_for(url: sa.URL | str) -> sa.Engine:

@@ -235,10 +235,12 @@ def retire(tx: Transaction, code: Declared) -> list[str]:
 
     Only a process that declares some itself retires any: a web process that knows no job must
     not end what the daemons do. What operators set stays, and comes back with the declaration.
+    A worker counts until it has stopped or was declared lost, however old its heartbeat is: after
+    an outage of the database every heartbeat is old.
     """
     if not code:
         return []
-    declares = [worker.declares for worker in _live(tx, code.app)]
+    declares = [worker.declares for worker in workers.listed(tx, code.app)]
     names = {
         kind: set(code.hashes[kind]).union(*(one.get(kind, {}) for one in declares))
         for kind in ("schedules", "jobs")
@@ -262,14 +264,6 @@ def retire(tx: Transaction, code: Declared) -> list[str]:
                 .values(retired_at=tx.now)
             )
     return retired
-
-
-def _live(tx: Transaction, app: str) -> list[Any]:
-    return [
-        worker
-        for worker in workers.listed(tx, app)
-        if tx.now - worker.last_heartbeat_at <= worker.lock_timeout
-    ]
 
 
 def _retire_schedule(tx: Transaction, app: str, schedule_id: str) -> None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
+from jobsched.failpoints import failpoint
 from jobsched.model import Worker, WorkerStatus, WorkerType
 from jobsched.store import rows
 from jobsched.store.database import Transaction, seconds
@@ -61,7 +62,21 @@ def beat(tx: Transaction, worker_id: str, status: WorkerStatus, running: int) ->
         .where(table.c.id == worker_id, table.c.status != WorkerStatus.LOST.value)
         .values(last_heartbeat_at=tx.now, status=status.value, running=running)
     )
+    failpoint("beat.written")
     return bool(result.rowcount)
+
+
+def may_claim(tx: Transaction, worker_id: str) -> bool:
+    """Whether this worker is still one: others may have declared it lost since it last looked."""
+    table = tx.tables.worker_instance
+    row = tx.connection.execute(
+        sa.select(table.c.status, table.c.last_heartbeat_at, table.c.lock_timeout_s).where(
+            table.c.id == worker_id
+        )
+    ).one_or_none()
+    if row is None or row.status not in [status.value for status in ALIVE]:
+        return False
+    return bool(tx.now - row.last_heartbeat_at <= timedelta(seconds=row.lock_timeout_s))
 
 
 def listed(tx: Transaction, app: str | None = None, *, ended: bool = False) -> list[Worker]:
@@ -76,11 +91,14 @@ def listed(tx: Transaction, app: str | None = None, *, ended: bool = False) -> l
 
 
 def mark_lost(tx: Transaction, worker: Worker) -> bool:
-    """Declare a worker dead unless it has beaten since it was looked at."""
+    """Declare a worker dead unless it has beaten since it was looked at, or is beating just now."""
     table = tx.tables.worker_instance
-    result = tx.connection.execute(
-        sa.update(table)
-        .where(table.c.id == worker.id, table.c.last_heartbeat_at == worker.last_heartbeat_at)
-        .values(status=WorkerStatus.LOST.value, running=0)
+    unchanged = (table.c.id == worker.id, table.c.last_heartbeat_at == worker.last_heartbeat_at)
+    # Whoever froze in the midst of a beat holds its row: we must not wait, for we fire as well.
+    free = sa.select(table.c.id).where(*unchanged).with_for_update(skip_locked=True)
+    if tx.connection.execute(free).first() is None:
+        return False
+    tx.connection.execute(
+        sa.update(table).where(*unchanged).values(status=WorkerStatus.LOST.value, running=0)
     )
-    return bool(result.rowcount)
+    return True
