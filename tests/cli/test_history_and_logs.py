@@ -93,8 +93,8 @@ def test_logs_of_a_firing_or_a_run(
     assert len(of_firing) == 2
     run = succeeded.runs[1]
     (line,) = jobsched.out("logs", "--run", str(run.id)).splitlines()
-    assert line.endswith("published \\x1b[31mall\\x1b[0m")
-    assert jobsched.out("logs", "--run", "999") == ""
+    assert line.endswith("publish: published \\x1b[31mall\\x1b[0m")
+    assert "999" in jobsched.error("logs", "--run", "999")
     assert "999" in jobsched.error("logs", "--firing", "999")
 
 

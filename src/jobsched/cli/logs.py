@@ -138,8 +138,9 @@ def _follow(tail: Tail, as_json: bool) -> None:
 
 
 def _print_run(scheduler: "Scheduler", run_id: int, count: int | None, as_json: bool) -> None:
+    run = scheduler.job_run(run_id)
     lines = _pages(lambda after: scheduler.logs(run_id=run_id, after=after, limit=PAGE), 0)
-    _print(_last(((line, None) for line in lines), count), as_json)
+    _print(_last(((line, run) for line in lines), count), as_json)
 
 
 def _pages(read: Callable[[int], list[LogLine]], after: int) -> Iterator[LogLine]:
