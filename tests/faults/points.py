@@ -60,6 +60,7 @@ OTHERS = (
     Arm("fire.inserted", "stop", 0.3),
     Arm("commit.after", "raise", 0.05),
     Arm("commit.before", "raise", 0.1),
+    Arm("beat.written", "stop", 0.3),
     Arm("run.before", "stop", 0.3),
     Arm("record.ended", "stop", 0.3),
     Arm("beat.before", "delay", 0.5),

@@ -160,7 +160,12 @@ SETTINGS = {
     "sqlite": ("PRAGMA busy_timeout",),
     "postgresql": ("SHOW lock_timeout", "SHOW idle_in_transaction_session_timeout"),
     "mysql": ("SELECT @@time_zone", "SELECT @@tx_isolation", "SELECT @@lock_wait_timeout"),
-    "mariadb": ("SELECT @@time_zone", "SELECT @@tx_isolation", "SELECT @@lock_wait_timeout"),
+    "mariadb": (
+        "SELECT @@time_zone",
+        "SELECT @@tx_isolation",
+        "SELECT @@lock_wait_timeout",
+        "SELECT @@idle_transaction_timeout",
+    ),
 }
 
 
@@ -176,8 +181,8 @@ def test_our_connections_are_prepared(sibling: Database) -> None:
     """Time-outs, isolation and zone are ours on every connection, also after a dispose."""
     wanted = {
         "sqlite": [30000],
-        "postgresql": ["30s", "1min"],
-        "mariadb": ["+00:00", "READ-COMMITTED", 30],
+        "postgresql": ["30s", "10s"],
+        "mariadb": ["+00:00", "READ-COMMITTED", 30, 10],
     }
     assert ask_settings(sibling) == wanted[sibling.dialect]
     sibling.engine.dispose()

@@ -120,9 +120,26 @@ def test_a_beat_between_the_look_and_the_verdict_saves(
                 f"UPDATE worker_instance SET last_heartbeat_at = '{beat_at}' WHERE id = '{me}'"
             )
 
-    with store.before("UPDATE worker_instance", beat):
+    with store.before("SELECT worker_instance.id FROM", beat):
         assert store.recover(me) is None
     assert [row["status"] for row in store.rows("worker_instance")] == ["STARTING"]
+
+
+@pytest.mark.backends("postgresql", "mariadb")
+@pytest.mark.timeout(20)
+def test_a_worker_frozen_in_the_midst_of_its_beat_is_not_waited_for(
+    store: Any, open_database: Callable[[Clock], Database]
+) -> None:
+    """I4: it holds its row until its session ends, and must not hold up who recovers and fires;
+    then it is recovered as any other."""
+    me = store.worker()
+    dying(store, JobDefinition("a"), worker_id=me)
+    frozen = open_database(store.clock)
+    with frozen.engine.connect() as connection, connection.begin() as beat:
+        connection.exec_driver_sql(f"UPDATE worker_instance SET running = 1 WHERE id = '{me}'")
+        assert store.recover(me) is None
+        beat.rollback()
+    assert store.recover(me) is not None
 
 
 # What becomes of its job runs

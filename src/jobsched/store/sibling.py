@@ -30,12 +30,14 @@ _PREPARATION = {
     "sqlite": ("PRAGMA synchronous = FULL",),
     "postgresql": (
         "SET lock_timeout = '30s'",
-        "SET idle_in_transaction_session_timeout = '60s'",
+        # Who froze within a transaction holds its rows: ours never idle for so long.
+        "SET idle_in_transaction_session_timeout = '10s'",
     ),
     "mysql": (
         "SET SESSION time_zone = '+00:00'",
         "SET SESSION innodb_lock_wait_timeout = 30",
-        "SET SESSION lock_wait_timeout = 30",
+        # MariaDB alone can end the session of who froze within a transaction, and its locks.
+        "SET SESSION lock_wait_timeout = 30 /*M!100300 , idle_transaction_timeout = 10 */",
         # Without it a value that is too long is cut, and two keys may become one.
         "SET SESSION sql_mode = CONCAT_WS(',', 'STRICT_TRANS_TABLES', NULLIF(@@sql_mode, ''))",
     ),
