@@ -55,7 +55,7 @@ FAMILIES = {
     "failpoints": Family(("failpoint",), pace=(0.1, 0.5)),
     "fire-kills": Family(("fire_kill",), pace=(0.1, 0.5)),
     "long-freeze": Family(("long_freeze",), spared=1),
-    "drain": Family(("term",), pace=(0.2, 1.0), spared=1),
+    "drain": Family(("term",), pace=(2.0, 4.0), spared=1),
     "doubt": Family(("doubt",), pace=(1.0, 2.0)),
     "redis": Family(("freeze",), ("flush", "redis_outage"), pace=(3.0, 6.0), lock="redis"),
     "yes-lock": Family(("kill", "freeze"), lock="yes"),

@@ -11,7 +11,7 @@ from tests.faults.trial import Plan, Trial
 
 TRIES = 3
 """Faults hit by chance: a mutant that gets away is tried with other seeds."""
-FAULTS_S = 14.0
+FAULTS_S = 15.0
 CALM_S = 4.0
 
 

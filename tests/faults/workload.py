@@ -66,6 +66,6 @@ CAST = (
     Spec("chain", every=2, overlap="skip", on_lost="rerun", chained=True),
     Spec("newest", every=2, overlap="cancel_previous", shortest=0.5, longest=3.0, heeds=True),
     Spec("cron", every=3, as_cron=True, misfire="skip", asynchronous=True),
-    Spec("long", every=3, on_lost="rerun", shortest=4.5, longest=5.0),
+    Spec("long", every=2, on_lost="rerun", shortest=4.5, longest=5.0),
 )
 """Every policy of misfire, overlap and loss, at a cadence of seconds."""
