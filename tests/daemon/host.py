@@ -15,6 +15,7 @@ from typing import Any
 from jobsched import Backoff, JobContext, Registry, Scheduler
 
 STUCK_S = 60.0
+BRIEF_S = 0.02
 
 registry = Registry()
 
@@ -52,6 +53,14 @@ def pass_the_gate() -> None:
 def quick(ctx: JobContext) -> None:
     """Start and end."""
     note("start", ctx)
+    note("end", ctx)
+
+
+@registry.job
+def brief(ctx: JobContext) -> None:
+    """Do a little work, so that other workers get their share."""
+    note("start", ctx)
+    threading.Event().wait(BRIEF_S)
     note("end", ctx)
 
 

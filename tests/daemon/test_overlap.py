@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 S = FiringStatus
 
-pytestmark = [pytest.mark.backends("sqlite", "postgresql"), pytest.mark.timeout(60)]
+pytestmark = pytest.mark.timeout(60)
 
 
 class Work:
@@ -65,6 +65,7 @@ def every_second(
     return run
 
 
+@pytest.mark.backends("sqlite")
 def test_skip(every_second: Callable[..., list[Firing]], work: Work, operator: "Operator") -> None:
     """It is SKIPPED, and says which firing was in its way; the next one after that runs."""
     first, second, *_ = every_second("skip", lambda firings: len(firings) >= 3)
@@ -76,6 +77,7 @@ def test_skip(every_second: Callable[..., list[Firing]], work: Work, operator: "
     assert work.most == 1
 
 
+@pytest.mark.backends("sqlite", "postgresql")
 def test_queue(every_second: Callable[..., list[Firing]], work: Work, operator: "Operator") -> None:
     """The first that comes waits and runs next; those after it are SKIPPED for it."""
     first, second, third, *_ = every_second("queue", lambda firings: len(firings) >= 4)
@@ -87,6 +89,7 @@ def test_queue(every_second: Callable[..., list[Firing]], work: Work, operator: 
     assert work.most == 1
 
 
+@pytest.mark.backends("sqlite")
 def test_allow(every_second: Callable[..., list[Firing]], work: Work, operator: "Operator") -> None:
     """Both run at once."""
     first, second, *_ = every_second(
@@ -98,6 +101,7 @@ def test_allow(every_second: Callable[..., list[Firing]], work: Work, operator: 
     assert work.most >= 2
 
 
+@pytest.mark.backends("sqlite", "postgresql")
 def test_cancel_previous(
     every_second: Callable[..., list[Firing]], work: Work, operator: "Operator"
 ) -> None:

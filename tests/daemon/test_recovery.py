@@ -91,7 +91,7 @@ def test_a_frozen_daemon_wakes_and_writes_nothing(
     assert [run.status for run in before[0].runs] == [S.LOST, S.SUCCESS]
 
 
-@pytest.mark.backends("sqlite", "postgresql")
+@pytest.mark.backends("postgresql")
 def test_a_frozen_daemon_that_takes_its_own_firing_again(
     start_daemons: Start, operator: "Operator", ledger: "Ledger", gate: "Gate"
 ) -> None:
