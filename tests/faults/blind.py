@@ -68,7 +68,7 @@ def _check(evidence: Evidence, spec: Spec) -> Iterator[Finding]:
     if state is None:
         yield Finding("absent", f"{spec.id} is not in the database")
         return
-    due = model.occurrences(spec, state.created_at, evidence.disabled_at)
+    due = model.occurrences(spec, state.created_at, evidence.disabled_by)
     starts = [record for record in evidence.starts if record.job == spec.jobs[0]]
     never_late = spec.misfire == "run_all" or spec.limited
     patience = float("inf") if never_late else CALM_LAG_S + _longest_trouble(evidence)
@@ -81,7 +81,7 @@ def _check(evidence: Evidence, spec: Spec) -> Iterator[Finding]:
             f"{spec.id}: {len(found.extra)} starts without an occurrence ({some}), of which "
             f"{licences} may be",
         )
-    yield from _misses(evidence, spec, due, starts)
+    yield from _misses(evidence, spec, [at for at in due if at <= evidence.disabled_at], starts)
 
 
 def _licences(evidence: Evidence, spec: Spec) -> int:

@@ -95,6 +95,8 @@ class Evidence:
     exits: tuple[Exit, ...]
     disabled_at: float
     """When the schedules were disabled at the end; everything due before must be accounted for."""
+    disabled_by: float
+    """When the last of them was: an occurrence in between may have fired, or not."""
     lock_timeout: float
     notes: tuple[str, ...] = ()
     """Broken promises that no row shows."""

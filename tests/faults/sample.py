@@ -28,6 +28,7 @@ def sample(spec: Spec = SPEC) -> Evidence:
         faults=(),
         exits=(),
         disabled_at=T0 + FIRED + 0.5,
+        disabled_by=T0 + FIRED + 0.6,
         lock_timeout=LOCK_TIMEOUT,
     )
 

@@ -93,13 +93,14 @@ class Trial:
             disabled_at = boot_clock() + offset
             for spec in CAST:
                 scheduler.disable(spec.id)
+            disabled = (disabled_at, boot_clock() + offset)
             self._wait_for_the_end(admin)
             for node in nodes:
                 if node.alive() and node.end(GRACE_S + 5, until) != 0:
                     self.book.note(f"daemon {node.last_pid} did not drain in the calm")
             if abs(real_offset() - offset) > STEPPED_S:
                 self._doubts.append("the machine's clock was set during the trial")
-            return self._evidence(admin, offset, disabled_at)
+            return self._evidence(admin, offset, disabled)
 
     def events(self) -> list[dict[str, Any]]:
         """What the daemons told, in order."""
@@ -203,7 +204,7 @@ class Trial:
             if last and event["event"] != "run_ended" and not last.startswith(_FORESEEN):
                 self.book.note(f"{event['event']}: {event['message'][:100]}: {last[:200]}")
 
-    def _evidence(self, admin: sa.Engine, offset: float, disabled_at: float) -> Evidence:
+    def _evidence(self, admin: sa.Engine, offset: float, disabled: tuple[float, float]) -> Evidence:
         for fault in self.book.faults:
             fault.begun += offset
             fault.ended = None if fault.ended is None else fault.ended + offset
@@ -215,7 +216,8 @@ class Trial:
             ledger=tuple(ledger.read(self.folder / "ledger", offset)),
             faults=tuple(self.book.faults),
             exits=tuple(exits),
-            disabled_at=disabled_at,
+            disabled_at=disabled[0],
+            disabled_by=disabled[1],
             lock_timeout=LOCK_TIMEOUT_S,
             notes=tuple(self.book.notes),
             doubts=tuple(self._doubts),
