@@ -1,5 +1,6 @@
 """Database servers of a trial's own, on free ports: they may be killed, restarted and left down."""
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -59,20 +60,36 @@ class Server:
             raise RuntimeError(f"{command[0]} failed: {done.stdout}{done.stderr}")
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
+        """Start it, and wait until it answers; what a crash has left may still be in its way."""
+        for _ in range(10):
+            self._begin()
+            if until(self._listens_or_ended, 30) and self._listens():
+                return
+            self.stop()
+            until(lambda: False, 0.5)
+        raise RuntimeError(f"{self._command[0]} does not listen at {self.port}")
+
+    def _begin(self) -> None:
         with (self._folder.parent / f"{self._folder.name}.log").open("ab") as log:
             self._process = subprocess.Popen(
-                self._command, user=self._user, cwd="/", stdout=log, stderr=log
+                self._command,
+                user=self._user,
+                cwd="/",
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
-        if not until(self._listens, 30):
-            raise RuntimeError(f"{self._command[0]} does not listen at {self.port}")
 
     def stop(self, number: signal.Signals = signal.SIGKILL) -> None:
         """End it; SIGKILL as a crash does."""
         if self._process is not None:
-            self._process.send_signal(number)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)  # PostgreSQL's backends with their parent
             self._process.wait()
             self._process = None
+
+    def _listens_or_ended(self) -> bool:
+        return self._listens() or self._process is None or self._process.poll() is not None
 
     def _listens(self) -> bool:
         try:
