@@ -55,7 +55,7 @@ def main(
     for name in names:
         plan = Plan(database, name, minutes * 60, seed, nodes, mutant)
         with tempfile.TemporaryDirectory(prefix="jobsched-faults-") as scratch:
-            folder = keep / name if keep else Path(scratch)
+            folder = keep / f"{database}-{name}-{seed}" if keep else Path(scratch)
             folder.mkdir(parents=True, exist_ok=True)
             trial = Trial(plan, folder)
             evidence = trial.run()
