@@ -114,13 +114,20 @@ class Scheduler(Operations):
     def start(self) -> None:
         """Start the daemon in background threads of this process; nothing when it runs already.
 
+        While an earlier `stop()` has not succeeded yet it cannot be started.
         Creates or upgrades the tables (unless `JOBSCHED_AUTO_MIGRATE=false`), registers this
         process and mirrors the declarations. With `JOBSCHED_ENABLED=false` it only says so.
         Raises DeclarationError, ConfigurationError, SchemaError or DatabaseError.
         """
         self._leave_to_the_parent()
         with self._starting:
-            if self.running:
+            daemon = self._live_daemon()
+            if daemon is not None:
+                if daemon.is_draining():
+                    raise ConfigurationError(
+                        "the daemon is still stopping: a job's thread runs on; call stop() until "
+                        "it returns True, then start()"
+                    )
                 return
             if not self.settings.enabled:
                 emit("daemon_disabled", "JOBSCHED_ENABLED is false: no daemon is started")

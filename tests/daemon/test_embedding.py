@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jobsched import Registry
+from jobsched import ConfigurationError, Registry
 from jobsched.model import FiringStatus, JobRunStatus, WorkerStatus
 
 if TYPE_CHECKING:
@@ -118,6 +118,8 @@ def test_stop_tells_of_a_thread_that_still_runs(
         lambda: operator.list_workers()[0].last_heartbeat_at > worker.last_heartbeat_at,
         "a heartbeat after stop()",
     )
+    with pytest.raises(ConfigurationError, match="still stopping"):
+        scheduler.start()
     late = operator.enqueue("quick")
     switches.released.on()
     assert operator.ended(firing.id).runs[0].result == "after all"

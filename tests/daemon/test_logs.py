@@ -141,3 +141,36 @@ def test_a_record_that_cannot_be_formatted(embed: "Embedding", operator: "Operat
     assert messages[:3] == ["%d apples", "%s", "(a log record that cannot be read)"]
     assert messages[3].startswith("went wrong\nTraceback (most recent call last):")
     assert messages[3].endswith("ValueError: caught")
+
+
+@pytest.mark.backends("sqlite")
+def test_a_logger_that_does_not_propagate_is_kept_too(
+    embed: "Embedding", operator: "Operator"
+) -> None:
+    """Whatever handlers, levels above the logger's own and `propagate` say, the run has it."""
+    registry = Registry()
+    alone = logging.getLogger("daemon_tests.alone")
+
+    @registry.job
+    def sync_job() -> None:
+        alone.warning("for itself")
+
+    embed.started(registry)
+    alone.propagate = False
+    try:
+        firing = operator.ended(operator.enqueue("sync_job").id)
+    finally:
+        alone.propagate = True
+    assert operator.messages(firing.id) == ["for itself"]
+
+
+@pytest.mark.backends("sqlite")
+def test_the_hosts_logging_is_left_as_it_is(embed: "Embedding") -> None:
+    """I13: a daemon installs no handler, so that a later `basicConfig` does what it should; when
+    it has stopped, records are made as before."""
+    factory = logging.getLogRecordFactory()
+    handlers = list(logging.getLogger().handlers)
+    scheduler = embed.started(Registry())
+    assert logging.getLogger().handlers == handlers
+    scheduler.stop()
+    assert logging.getLogRecordFactory() is factory

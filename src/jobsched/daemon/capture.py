@@ -2,9 +2,11 @@
 
 import contextvars
 import logging
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from jobsched.daemon.reports import clipped, storable
 from jobsched.store.record import LogRecord, RunNote
@@ -25,30 +27,67 @@ current_run: contextvars.ContextVar[RunIdentity | None] = contextvars.ContextVar
 )
 
 
-class CaptureHandler(logging.Handler):
-    """Sends the records of any stdlib logger to the job run in whose context they were emitted."""
+class Capture:
+    """Sends log records to the job run in whose context they are made, whichever logger it is.
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Hand the record over; it never blocks and never raises into the job."""
+    Records are seen where stdlib logging makes them (`logging.setLogRecordFactory`): the host's
+    handlers, levels and `propagate` flags stay as they are, and a root logger without handlers
+    stays without. Several may be installed in one process; each record is sent once.
+    """
+
+    _lock = threading.Lock()
+    _installed = 0
+    _before: Callable[..., logging.LogRecord] = logging.LogRecord
+
+    @classmethod
+    def install(cls) -> None:
+        """Begin; each call wants its `remove`."""
+        with cls._lock:
+            cls._installed += 1
+            if cls._installed == 1 and logging.getLogRecordFactory() is not _make:
+                cls._before = logging.getLogRecordFactory()
+                logging.setLogRecordFactory(_make)
+
+    @classmethod
+    def remove(cls) -> None:
+        """End; a factory that somebody has set meanwhile stays."""
+        with cls._lock:
+            cls._installed -= 1
+            if cls._installed == 0 and logging.getLogRecordFactory() is _make:
+                logging.setLogRecordFactory(cls._before)
+
+    @classmethod
+    def make(cls, *args: Any, **kwargs: Any) -> logging.LogRecord:
+        """A record as it would have been made, sent on its way if a job run made it."""
+        record = cls._before(*args, **kwargs)
         identity = current_run.get()
-        if identity is None:
-            return
-        # Each daemon of this process has a handler on the root logger: the first one is enough.
-        if record.__dict__.setdefault("jobsched_captured_by", self) is not self:
-            return
-        try:
-            message = self.format(record)
-        except Exception:  # a bad format string is the job's mistake, and must not end it
-            message = unformatted(record)
-        identity.post(
-            LogRecord(
-                run_id=identity.run_id,
-                firing_id=identity.firing_id,
-                level=storable(record.levelname)[:20],
-                message=clipped(message),
-                created_at=identity.now(),
-            )
+        if identity is not None and cls._installed and isinstance(record.name, str):
+            send(record, identity)
+        return record
+
+
+def _make(*args: Any, **kwargs: Any) -> logging.LogRecord:
+    return Capture.make(*args, **kwargs)
+
+
+_FORMATTER = logging.Formatter()
+
+
+def send(record: logging.LogRecord, identity: RunIdentity) -> None:
+    """Hand a record over to its job run; it never blocks and never raises into the job."""
+    try:
+        message = _FORMATTER.format(record)
+    except Exception:  # a bad format string is the job's mistake, and must not end it
+        message = unformatted(record)
+    identity.post(
+        LogRecord(
+            run_id=identity.run_id,
+            firing_id=identity.firing_id,
+            level=storable(record.levelname)[:20],
+            message=clipped(message),
+            created_at=identity.now(),
         )
+    )
 
 
 def unformatted(record: logging.LogRecord) -> str:

@@ -9,7 +9,7 @@ from datetime import timedelta
 from jobsched.clock import Clock
 from jobsched.daemon.calling import Around
 from jobsched.daemon.cancellation import CancellationPass
-from jobsched.daemon.capture import CaptureHandler
+from jobsched.daemon.capture import Capture
 from jobsched.daemon.events import emit
 from jobsched.daemon.firing import FiringPass
 from jobsched.daemon.heartbeat import Heart
@@ -113,7 +113,6 @@ class Daemon:
         self.runner.on_left = self._left
         self.runner.may_start = self.heart.is_fresh
         self.heart.running = lambda: self._slots.taken
-        self._capture = CaptureHandler()
         self._stop_looping = threading.Event()
         self._stop_running = threading.Event()
         self._stop_beating = threading.Event()
@@ -132,7 +131,7 @@ class Daemon:
         """Become a worker that others can see."""
         self.heart.register(self._parts.code.hashes)
         self.heart.status = WorkerStatus.RUNNING
-        logging.getLogger().addHandler(self._capture)
+        Capture.install()
         emit(
             "daemon_started",
             f"daemon {self.heart.worker_id} of app {self._parts.code.app!r} started with "
@@ -196,7 +195,7 @@ class Daemon:
             self._listener.join(timeout=2 * CHECK_S)
         self._launcher.close()
         self._locks.close()
-        logging.getLogger().removeHandler(self._capture)
+        Capture.remove()
         why_not = self._say_stopped() if quiet else SILENT
         if quiet and self._heart_database is not self._parts.database:
             self._heart_database.dispose()
@@ -230,7 +229,7 @@ class Daemon:
     def forget(self) -> None:
         """Take it out of this process without a word to the database, as if it had been killed."""
         self._ended = True
-        logging.getLogger().removeHandler(self._capture)
+        Capture.remove()
 
     def is_draining(self) -> bool:
         """Whether somebody has asked it to stop."""

@@ -4,7 +4,6 @@ The process registers as a `job_worker`. It writes the log lines and the progres
 the run ended it only reports, for the daemon to record.
 """
 
-import logging
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from datetime import timedelta
 from jobsched.clock import Clock
 from jobsched.context import CancelSignal
 from jobsched.daemon.calling import Call
-from jobsched.daemon.capture import CaptureHandler, RunIdentity, current_run
+from jobsched.daemon.capture import Capture, RunIdentity, current_run
 from jobsched.daemon.contexts import context_for
 from jobsched.daemon.daemon import Parts
 from jobsched.daemon.events import emit_failure
@@ -53,14 +52,14 @@ def _registered(parts: Parts) -> Iterator[str]:
     )
     worker_id = heart.register({})
     heart.status, heart.running = WorkerStatus.RUNNING, lambda: 1
-    stop, capture = threading.Event(), CaptureHandler()
+    stop = threading.Event()
     beating = threading.Thread(target=heart.run, args=(stop,), name="jobsched-heart", daemon=True)
     beating.start()
-    logging.getLogger().addHandler(capture)
+    Capture.install()
     try:
         yield worker_id
     finally:
-        logging.getLogger().removeHandler(capture)
+        Capture.remove()
         stop.set()
         beating.join()
         try:

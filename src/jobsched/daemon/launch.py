@@ -10,7 +10,7 @@ from typing import Any
 
 from jobsched.context import CancelSignal, JobContext
 from jobsched.daemon.calling import Around, call, call_async
-from jobsched.daemon.capture import RunIdentity, current_run
+from jobsched.daemon.capture import RunIdentity, current_run, send
 from jobsched.daemon.reports import report_of
 from jobsched.executors import InlineExecutor, JobExecutor
 from jobsched.executors.remote import Assignment, RemoteExecutor, Report
@@ -111,6 +111,7 @@ class Launcher:
 
     def _send(self, executor: RemoteExecutor, launch: Launch, done: Done) -> None:
         def emit(record: logging.LogRecord) -> None:
+            send(record, launch.identity)
             token = current_run.set(launch.identity)
             try:
                 logging.getLogger(record.name).handle(record)
