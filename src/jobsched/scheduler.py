@@ -20,16 +20,15 @@ from jobsched.daemon.exec import execute_here
 from jobsched.daemon.launch import Launcher
 from jobsched.declarations import Schedule
 from jobsched.durations import Duration, parse_duration
-from jobsched.errors import ConfigurationError, DeclarationError, ParameterError
-from jobsched.executors import JobExecutor, RemoteExecutor, ThreadExecutor
+from jobsched.errors import ConfigurationError, DeclarationError
+from jobsched.executors import JobExecutor, ThreadExecutor
 from jobsched.json_values import parse_params
 from jobsched.locks import DatabaseLock, LockBackend
-from jobsched.model import Firing, JobDefinition, ScheduleDeclaration, SyncReport
+from jobsched.model import Firing, SyncReport
 from jobsched.operations import Operations, job_name
-from jobsched.planning.check import problems
-from jobsched.planning.plan import select
 from jobsched.registry import Job, Registry, default_registry
 from jobsched.settings import Settings
+from jobsched.soundness import wrong_declarations
 from jobsched.store import request, schema, sync
 from jobsched.store.database import Database
 
@@ -225,40 +224,7 @@ class Scheduler(Operations):
 
     def check(self) -> list[str]:
         """Everything that is wrong with the declarations, as sentences; needs no database."""
-        jobs = {}
-        wrong = []
-        for one in self.registry:
-            try:
-                jobs[one.name] = one.definition
-            except DeclarationError as error:
-                wrong.append(str(error))
-        wrong += self._unreachable_jobs()
-        declared = [one.declaration for one in self.schedules]
-        return wrong + (problems(declared, jobs) or self._wrong_values(declared, jobs))
-
-    def _unreachable_jobs(self) -> list[str]:
-        """Jobs whose executor runs them in another process, which could not find them."""
-        given = self._executors
-        named = given if isinstance(given, Mapping) else {"default": given}
-        found = []
-        for one in self.registry:
-            executor = named.get(one.executor or "default")
-            if isinstance(executor, RemoteExecutor):
-                found.append(executor.problem(one, self._around))
-        return [problem for problem in found if problem is not None]
-
-    def _wrong_values(
-        self, declared: Sequence[ScheduleDeclaration], jobs: Mapping[str, JobDefinition]
-    ) -> list[str]:
-        """Params of schedules whose values their jobs refuse."""
-        wrong = []
-        for one in declared:
-            for planned in select(one, jobs) if one.params else ():
-                try:
-                    self.registry.get(planned.name).check(one.params)
-                except ParameterError as error:
-                    wrong.append(f"schedule {one.id!r}: params: {error}")
-        return wrong
+        return wrong_declarations(self.schedules, self.registry, self._executors, self._around)
 
     def sync(self) -> SyncReport:
         """Mirror the declarations in the database; what operators set is kept.

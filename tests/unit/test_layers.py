@@ -29,7 +29,7 @@ LAYERS = (
     {"store"},
     {"locks", "executors"},
     {"daemon"},
-    {"operations", "scheduler", "job_worker"},
+    {"operations", "scheduler", "soundness", "job_worker"},
     {"__init__"},
     {"admin", "cli", "testing"},
     {"__main__"},
