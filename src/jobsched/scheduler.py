@@ -4,6 +4,7 @@ import asyncio
 import os
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import asynccontextmanager, nullcontext
 from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
@@ -21,7 +22,7 @@ from jobsched.daemon.launch import Launcher
 from jobsched.declarations import Schedule
 from jobsched.durations import Duration, parse_duration
 from jobsched.errors import ConfigurationError, DeclarationError
-from jobsched.executors import JobExecutor, ThreadExecutor
+from jobsched.executors import JobExecutor, RemoteExecutor, ThreadExecutor
 from jobsched.json_values import parse_params
 from jobsched.locks import DatabaseLock, LockBackend
 from jobsched.model import Firing, SyncReport
@@ -31,6 +32,7 @@ from jobsched.settings import Settings
 from jobsched.soundness import wrong_declarations
 from jobsched.store import request, schema, sync
 from jobsched.store.database import Database
+from jobsched.values import shown
 
 
 class Scheduler(Operations):
@@ -67,7 +69,7 @@ class Scheduler(Operations):
         self.settings = settings or Settings()
         self.app = _checked_app(app)
         self.registry = registry if registry is not None else default_registry
-        self.schedules = tuple(schedules)
+        self.schedules = _checked_schedules(schedules)
         self._clock = clock or SystemClock()
         self.database = Database(
             engine if engine is not None else self.settings.database_url,
@@ -82,6 +84,7 @@ class Scheduler(Operations):
         self._daemon: Daemon | None = None
         self._pid = os.getpid()
         self._inline: Daemon | None = None
+        _refuse_what_cannot_be_used(self.lock, self._executors, around)
         _refuse_duplicates(self.schedules)
 
     def __repr__(self) -> str:
@@ -356,6 +359,34 @@ def _checked_app(app: str) -> str:
     if not 0 < len(app) <= 50:
         raise ConfigurationError(f"app={app!r}: must be a name of 1 to 50 characters")
     return app
+
+
+def _checked_schedules(schedules: object) -> tuple[Schedule, ...]:
+    found = tuple(schedules) if isinstance(schedules, list | tuple | set | frozenset) else None
+    if found is None or not all(isinstance(one, Schedule) for one in found):
+        raise ConfigurationError(
+            f"schedules={shown(schedules)}: must be a list of Schedule: write [Schedule(…), …]"
+        )
+    return found
+
+
+def _refuse_what_cannot_be_used(lock: object, executors: object, around: object) -> None:
+    if not isinstance(lock, LockBackend):
+        raise ConfigurationError(
+            f"lock={shown(lock)}: must be a lock backend, such as RedisLock('redis://…') of "
+            "jobsched.locks"
+        )
+    for one in executors.values() if isinstance(executors, Mapping) else [executors]:
+        if one is not None and not isinstance(one, Executor | RemoteExecutor):
+            raise ConfigurationError(
+                f"executor={shown(one)}: must be an executor, such as ThreadExecutor() or "
+                "ProcessExecutor() of jobsched.executors, or several by name"
+            )
+    if around is not None and not callable(around):
+        raise ConfigurationError(
+            f"around={shown(around)}: must make a context manager when it is called, as "
+            "app.app_context does"
+        )
 
 
 def _refuse_duplicates(declared: Sequence[Schedule]) -> None:

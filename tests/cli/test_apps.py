@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import click
 import pytest
 
 from jobsched.cli import apps
@@ -185,3 +186,15 @@ def test_a_wrong_declaration_shows_the_users_line(folder: Path) -> None:
     assert "DeclarationError" in said
     assert "During handling" not in said
     assert "direct cause" not in said
+
+
+def test_a_job_is_no_app_and_is_not_run(folder: Path) -> None:
+    """Looking for a Scheduler calls factories, and never a job."""
+    (folder / "jobs.py").write_text(
+        "from jobsched import Registry\n"
+        "@Registry().job\n"
+        "def dangerous():\n"
+        "    raise SystemExit('it ran')\n"
+    )
+    with pytest.raises(click.UsageError, match="is a Job; it must be a Scheduler"):
+        apps.load("jobs:dangerous")

@@ -2,9 +2,12 @@
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -780,3 +783,32 @@ def test_a_poisoned_firing_blocks_no_other(
     assert runs_of(poisoned, clock, "good") == 3
     assert fired.id not in [one.id for one in poisoned.history()]
     assert "'bad' does not fire" in poisoned.health().message
+
+
+class Refusing(Executor):
+    """A pool that takes every call and can make none, as one of processes does."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        future: Future[Any] = Future()
+        future.set_exception(TypeError("cannot pickle it"))
+        return future
+
+
+def test_an_executor_that_cannot_make_the_call_fails_the_run(tmp_path: Path) -> None:
+    """What an executor puts into the future it returns is the job run's error: no run waits for
+    an end that never comes."""
+    registry = Registry()
+    registry.job("a")(lambda: None)
+    scheduler = Scheduler(
+        f"sqlite:///{tmp_path / 'jobs.db'}", registry=registry, executor=Refusing()
+    )
+    with scheduler:
+        firing = scheduler.enqueue("a")
+        ended = threading.Event()
+        for _ in range(100):
+            if scheduler.firing(firing.id).status is FiringStatus.FAILED:
+                break
+            ended.wait(0.1)
+    (run,) = scheduler.firing(firing.id).runs
+    assert (run.status, run.error) == (JobRunStatus.FAILED, "TypeError: cannot pickle it")
+    scheduler.close()

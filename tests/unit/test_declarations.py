@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from jobsched.declarations import Schedule
-from jobsched.errors import DeclarationError
+from jobsched.errors import ConfigurationError, DeclarationError
 from jobsched.model import ExecutionMode, Misfire, Overlap, ScheduleDeclaration, Timing
 from jobsched.registry import Registry
+from jobsched.scheduler import Scheduler
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -373,3 +374,23 @@ def refused(identity: Any, **fields: Any) -> DeclarationError:
 def missing(error: BaseException, words: list[str]) -> list[str]:
     """The words that the message ought to hold and does not."""
     return [word for word in words if word not in str(error)]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"lock": "redis"}, ["lock='redis'", "RedisLock"]),
+        ({"executor": "thread"}, ["executor='thread'", "ThreadExecutor"]),
+        ({"executor": {"slow": 3}}, ["executor=3", "ThreadExecutor"]),
+        ({"around": "app"}, ["around='app'", "app.app_context"]),
+        ({"schedules": Schedule("lonely", every=60)}, ["schedules=", "[Schedule(…), …]"]),
+        ({"schedules": ["nightly"]}, ["schedules=", "[Schedule(…), …]"]),
+    ],
+)
+def test_what_a_scheduler_cannot_use_is_refused_at_once(
+    wrong: dict[str, Any], words: list[str]
+) -> None:
+    """A lock, executor, around or schedule that is none is refused where it is given."""
+    with pytest.raises(ConfigurationError) as refused:
+        Scheduler("sqlite://", **wrong)
+    assert all(word in str(refused.value) for word in words)

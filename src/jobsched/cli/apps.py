@@ -133,12 +133,13 @@ def _attribute(reference: str, module: ModuleType, path: str) -> Any:
 
 
 def _as_scheduler(reference: str, found: Any) -> "Scheduler":
+    from jobsched.registry import Job
     from jobsched.scheduler import Scheduler
 
     if isinstance(found, Scheduler):
         return found
     what = f"is {_a(type(found).__name__)}"
-    if callable(found) and not isinstance(found, type):
+    if callable(found) and not isinstance(found, type | Job):  # looking must run no job
         try:
             made = found()
         except Exception as error:

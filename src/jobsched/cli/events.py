@@ -23,6 +23,9 @@ def show_events(level: str, log_format: str | None) -> None:
     logger.setLevel(level.upper())
     if log_format is not None or not _app_logs_to_console():
         logger.addHandler(_handler(JsonLines() if log_format == "json" else Lines()))
+        # Without any handler there, a job's logging.info() would give the root logger one of its
+        # own, and everything would be printed twice.
+        logging.getLogger().addHandler(logging.NullHandler())
 
 
 def show_job_logs() -> logging.Handler:

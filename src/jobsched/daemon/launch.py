@@ -5,6 +5,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,7 +82,8 @@ class Launcher:
             elif launch.job.is_async:
                 self._loop.submit(launch, lambda: self._call_async(launch), done)
             else:
-                executor.submit(self._call_sync, launch, done)
+                future = executor.submit(self._call_sync, launch, done)
+                future.add_done_callback(lambda future: _tell_of_failure(future, launch, done))
         except Exception as error:  # it was shut down by the host, or has no thread to give
             launch.disowned = True
             done(Outcome(launch, error=error))
@@ -125,6 +127,13 @@ class Launcher:
         run = executor.start(Assignment(launch.job, self._around, launch.context, emit, ended))
         launch.stop = lambda: run.ask(launch.signal.reason or "")
         launch.kill = run.kill
+
+
+def _tell_of_failure(future: "Future[None]", launch: Launch, done: Done) -> None:
+    """An executor that could not make the call, such as a pool of processes, must not hide it."""
+    error = None if future.cancelled() else future.exception()
+    if error is not None:
+        done(Outcome(launch, error=error))
 
 
 class EventLoop:
