@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import click
 import pytest
 
 from jobsched.cli import apps
@@ -196,5 +195,5 @@ def test_a_job_is_no_app_and_is_not_run(folder: Path) -> None:
         "def dangerous():\n"
         "    raise SystemExit('it ran')\n"
     )
-    with pytest.raises(click.UsageError, match="is a Job; it must be a Scheduler"):
+    with pytest.raises(apps.NoSuchApp, match="is a Job; it must be a Scheduler"):
         apps.load("jobs:dangerous")
