@@ -151,6 +151,8 @@ def test_times_are_checked() -> None:
         simulate([], datetime(2026, 3, 1), START)  # noqa: DTZ001  # the mistake in question
     with pytest.raises(ConfigurationError, match="before start"):
         simulate([], START, START - DAY)
+    with pytest.raises(ConfigurationError, match="before start"):
+        simulate([], START, START + DAY, outages=[(START + HOUR, START)])
 
 
 def test_a_year_of_daily_schedules() -> None:

@@ -88,6 +88,8 @@ def simulate(
     """
     _check_times(start, end)
     wanted = [one if isinstance(one, Outage) else Outage(*one) for one in outages]
+    for one in wanted:
+        _check_times(one.start, one.end)
     clock = FakeClock(start)
     work = Work(duration if callable(duration) else lambda ctx: duration, run_jobs=run_jobs)
     scheduler = Scheduler(
