@@ -141,7 +141,7 @@ def _alternatives(texts: list[str]) -> tuple[Steps, ...]:
     clock = f"{numbers(SECOND, second)} {numbers(MINUTE, minute)} {numbers(HOUR, hour)}"
     days, months, weekdays = days_of_month(day), numbers(MONTH, month), days_of_week(weekday)
     years, span = (numbers(YEAR, year[0]), span_of_years(year[0])) if year else (EVERY, None)
-    if _both_days(day, weekday):
+    if both_days(day, weekday):
         dates = [(part.numbers, weekdays, part.shortest_month) for part in days]
     else:
         dates = [(part.numbers, EVERY, part.shortest_month) for part in days]
@@ -153,7 +153,7 @@ def _alternatives(texts: list[str]) -> tuple[Steps, ...]:
     )
 
 
-def _both_days(day: str, weekday: str) -> bool:
+def both_days(day: str, weekday: str) -> bool:
     """Debian's day rule: a date has to match both fields where one starts with `*`, else either."""
     return any(text == "?" or text.startswith(EVERY) for text in (day, weekday))
 

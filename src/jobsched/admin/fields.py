@@ -1,0 +1,51 @@
+"""The kinds of fields that queries, bodies and forms are made of."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+
+MOST_ITEMS = 200
+
+
+class Fields(BaseModel):
+    """A query, body or form: a field that it does not know is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def is_storable(text: str) -> bool:
+    """Whether a database can keep the text: no NUL, no half of a surrogate pair."""
+    return "\x00" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def _storable(text: str) -> str:
+    if not is_storable(text):
+        raise ValueError("holds a NUL or half a surrogate pair, which no database keeps")
+    return text
+
+
+def _of_our_times(at: datetime) -> datetime:
+    if not 1970 <= at.year <= 9998:
+        raise ValueError("must be a time between the years 1970 and 9998")
+    return at
+
+
+def _nothing(value: Any) -> Any:
+    return None if value == "" else value
+
+
+Text = Annotated[str, AfterValidator(_storable)]
+"""What a database can keep."""
+
+Name = Annotated[Text, Field(max_length=200)]
+Reason = Annotated[Text, Field(max_length=2000, description="Why, for the audit log")]
+Time = Annotated[AwareDatetime, AfterValidator(_of_our_times)]
+"""An instant, with its offset: `2026-03-02T12:00:00Z`."""
+
+Limit = Annotated[int, Field(ge=1, le=MOST_ITEMS, description="How many at most")]
+Cursor = Annotated[
+    str, Field(max_length=400, description="The `next` of the page before; it is opaque")
+]
+Optional = BeforeValidator(_nothing)
+"""An empty field of a form is none: `Annotated[Name | None, Optional]`."""
