@@ -1,0 +1,1 @@
+"""Programs that peers of jobsched, and jobsched itself, compete with."""

@@ -1,0 +1,1 @@
+"""Programs of jobsched alone, that rows start."""
