@@ -1,4 +1,4 @@
-"""The example's package, importable as its users have it: from its own folder."""
+"""The example's package, importable as its users have it: from its own folder; and `web_app`."""
 
 import sys
 from collections.abc import Iterator
@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import Engine
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-sys.path.insert(0, str(EXAMPLES / "storefront"))
+sys.path[:0] = [str(EXAMPLES / "storefront"), str(Path(__file__).parent)]
+pytest.register_assert_rewrite("web_app")
 
 
 @pytest.fixture

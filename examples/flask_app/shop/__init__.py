@@ -1,0 +1,1 @@
+"""The storefront example as a Flask app."""
