@@ -1,13 +1,15 @@
-"""What every test may ask for: an empty database on each backend, and the servers' addresses.
+"""What every test may ask for: an empty database on each backend, servers' addresses, a browser.
 
 A test that takes `database_url` or `database` runs once on each backend; narrow that with
-`@pytest.mark.backends("postgresql", "mariadb")`. A test that takes `redis_url` needs Redis.
-Tests whose server does not answer are left out, and the summary says which and why; a server
-named in JOBSCHED_TEST_REQUIRE (comma-separated) must answer, or the run fails.
+`@pytest.mark.backends("postgresql", "mariadb")`. A test that takes `redis_url` needs Redis, one
+that takes `chromium` Debian's browser, and `axe_script` the checks of axe-core. Tests whose
+server does not answer, or whose program is not there, are left out, and the summary says which and
+why; what JOBSCHED_TEST_REQUIRE names (comma-separated) must be there, or the run fails.
 """
 
 import os
 import secrets
+import shutil
 import socket
 from collections import Counter
 from collections.abc import Iterator
@@ -31,11 +33,19 @@ DEFAULT_URLS = {
     "redis": "redis://127.0.0.1:6379/0",
 }
 DEFAULT_PORTS = {"postgresql": 5432, "mariadb": 3306, "redis": 6379}
+FILES = {
+    "browser": ("JOBSCHED_TEST_CHROMIUM", "/usr/bin/chromium"),
+    "axe": ("JOBSCHED_TEST_AXE", "node_modules/axe-core/axe.min.js"),
+}
+"""What is no server: the variable that names the file, and where it is looked for without that."""
+NEEDED_BY = {"redis_url": "redis", "chromium": "browser", "axe_script": "axe"}
+"""What must be there for the tests that take a fixture."""
+REQUIREMENTS = (*DEFAULT_URLS, *FILES)
 OURS = "jobsched_test_"
 """How the names of test databases begin: `jobsched_test_<pid>_<random>_<number>`."""
 
 
-# servers: where they are, and whether they answer
+# servers and programs: where they are, and whether they are there
 
 
 def url_variable(server: str) -> str:
@@ -44,6 +54,24 @@ def url_variable(server: str) -> str:
 
 def server_url(server: str) -> str:
     return os.environ.get(url_variable(server)) or DEFAULT_URLS[server]
+
+
+def file_of(name: str) -> Path:
+    """Where Chromium or axe-core is, or ought to be."""
+    variable, usual = FILES[name]
+    given = os.environ.get(variable)
+    path = Path(given or usual)
+    if name == "browser" and not given and not path.exists():
+        path = Path(shutil.which("chromium") or path)
+    return path.absolute()
+
+
+def why_missing(name: str) -> str | None:
+    """Why a server or a file cannot be used, or None when it is there."""
+    if name not in FILES:
+        return why_silent(name)
+    path = file_of(name)
+    return None if path.is_file() else f"there is no {path}; {FILES[name][0]} names another file"
 
 
 def why_silent(server: str) -> str | None:
@@ -60,19 +88,19 @@ def why_silent(server: str) -> str | None:
     return None
 
 
-def required_servers() -> set[str]:
+def required() -> set[str]:
     wanted = os.environ.get("JOBSCHED_TEST_REQUIRE", "")
     names = {name.strip() for name in wanted.split(",") if name.strip()}
-    if unknown := names - DEFAULT_URLS.keys():
+    if unknown := names - set(REQUIREMENTS):
         raise pytest.UsageError(
             f"JOBSCHED_TEST_REQUIRE names {', '.join(sorted(unknown))}; "
-            f"it may name {', '.join(DEFAULT_URLS)}"
+            f"it may name {', '.join(REQUIREMENTS)}"
         )
     return names
 
 
 class LeftOut:
-    """The tests that do not run for want of a server, counted for the summary."""
+    """The tests that do not run for want of a server or a program, counted for the summary."""
 
     def __init__(self) -> None:
         self.why: dict[str, str | None] = {}
@@ -80,7 +108,7 @@ class LeftOut:
 
     def missing(self, server: str) -> bool:
         if server not in self.why:
-            self.why[server] = why_silent(server)
+            self.why[server] = why_missing(server)
         return self.why[server] is not None
 
 
@@ -89,7 +117,7 @@ LEFT_OUT = pytest.StashKey[LeftOut]()
 
 def pytest_configure(config: pytest.Config) -> None:
     left_out = config.stash[LEFT_OUT] = LeftOut()
-    silent = [server for server in sorted(required_servers()) if left_out.missing(server)]
+    silent = [server for server in sorted(required()) if left_out.missing(server)]
     if silent:
         reasons = "; ".join(f"{server}: {left_out.why[server]}" for server in silent)
         raise pytest.UsageError(f"JOBSCHED_TEST_REQUIRE is not met: {reasons}")
@@ -112,7 +140,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     kept: list[pytest.Item] = []
     dropped: list[pytest.Item] = []
     for item in items:
-        silent = [server for server in servers_needed(item) if left_out.missing(server)]
+        silent = [server for server in needed(item) if left_out.missing(server)]
         left_out.tests.update(silent)
         (dropped if silent else kept).append(item)
     if dropped:
@@ -120,12 +148,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = kept
 
 
-def servers_needed(item: pytest.Item) -> set[str]:
+def needed(item: pytest.Item) -> set[str]:
     callspec = getattr(item, "callspec", None)
-    needed = {callspec.params.get("backend")} if callspec else set()
-    if "redis_url" in getattr(item, "fixturenames", ()):
-        needed.add("redis")
-    return needed & DEFAULT_URLS.keys()
+    found = {callspec.params.get("backend")} if callspec else set()
+    found |= {NEEDED_BY.get(name) for name in getattr(item, "fixturenames", ())}
+    return found & set(REQUIREMENTS)
 
 
 def pytest_terminal_summary(
@@ -133,7 +160,7 @@ def pytest_terminal_summary(
 ) -> None:
     left_out = config.stash[LEFT_OUT]
     if left_out.tests:
-        terminalreporter.section("left out for want of a server", sep="=", yellow=True)
+        terminalreporter.section("left out for want of a server or a program", sep="=", yellow=True)
     for server, count in sorted(left_out.tests.items()):
         terminalreporter.line(f"{server}: {count} tests; {left_out.why[server]}")
 
@@ -292,3 +319,15 @@ def database(database_url: str, request: pytest.FixtureRequest) -> Iterator[Data
 def redis_url() -> str:
     """The URL of a Redis server that other tests share: use keys of your own."""
     return server_url("redis")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Path:
+    """Debian's browser."""
+    return file_of("browser")
+
+
+@pytest.fixture(scope="session")
+def axe_script() -> str:
+    """axe-core, which looks a page over for what keeps people out."""
+    return file_of("axe").read_text("utf-8")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from jobsched.backoff import Backoff
 
@@ -309,8 +309,7 @@ class JobState:
     retired_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class FiringSummary:
+class FiringSummary(NamedTuple):  # no dataclass: a page of schedules makes thousands
     """One entry of a schedule's `recent`: how a firing ended and how long it took."""
 
     firing_id: int

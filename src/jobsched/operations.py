@@ -2,43 +2,17 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
-from itertools import islice
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from jobsched.durations import Duration, parse_duration
 from jobsched.errors import ConfigurationError, DeclarationError
 from jobsched.json_values import parse_params
-from jobsched.model import (
-    Firing,
-    FiringStatus,
-    Health,
-    JobRun,
-    JobState,
-    LogLine,
-    ScheduleState,
-    Status,
-    Worker,
-)
-from jobsched.occurrences import upcoming
-from jobsched.planning.health import assess
+from jobsched.model import Firing, ScheduleState
+from jobsched.reading import Reading
 from jobsched.registry import Registry
-from jobsched.settings import Settings
-from jobsched.store import (
-    definitions,
-    hints,
-    history,
-    overview,
-    prune,
-    request,
-    schedules,
-    schema,
-    steer,
-    switch,
-    workers,
-)
-from jobsched.store.database import Database, Transaction
+from jobsched.store import hints, prune, request, steer, switch
+from jobsched.store.database import Transaction
 from jobsched.store.prune import Pruned
 from jobsched.store.request import Request
 
@@ -47,7 +21,7 @@ _TRIES = 3
 LONGEST_KEY = 90
 
 
-class Operations:
+class Operations(Reading):
     """The operators' verbs of one app on its database; `Scheduler` adds declarations and life.
 
     Every method may be called from any thread and in any process that has the database. They
@@ -55,12 +29,7 @@ class Operations:
     of another major version.
     """
 
-    app: str
-    database: Database
-    settings: Settings
     registry: Registry
-
-    # Changing
 
     def enable(self, id: str, *, by: str | None = None, reason: str | None = None) -> ScheduleState:
         """Let a schedule fire, from its next occurrence on; nothing is made up for.
@@ -74,7 +43,8 @@ class Operations:
     ) -> ScheduleState:
         """Let a schedule fire no more, whatever is deployed, until it is enabled again.
 
-        What runs goes on. Raises NotFoundError and ConflictError as `enable` does.
+        What runs goes on. Of one that is disabled already a new `reason` is kept. Raises
+        NotFoundError and ConflictError as `enable` does.
         """
         return self._change(lambda tx: switch.disable(tx, self.app, id, by=by, reason=reason))
 
@@ -96,6 +66,24 @@ class Operations:
         return self._change(
             lambda tx: request.trigger(tx, self.app, id, wanted, self._refuse_values)
         )
+
+    def trigger_job(
+        self,
+        job: str | Callable[..., Any],
+        *,
+        params: Mapping[str, Any] | None = None,
+        key: str | None = None,
+        by: str | None = None,
+    ) -> Firing:
+        """Run a single job now, for an operator; the new firing, which a daemon will claim.
+
+        `enqueue` is the same for the app itself. The same `key` gives the same firing. Raises
+        NotFoundError and ParameterError.
+        """
+        name = job_name(job)
+        wanted = Request(parse_params(params or {}), _checked_key(key), by)
+        self._refuse_values([name], wanted.params)
+        return self._change(lambda tx: request.trigger_job(tx, self.app, name, wanted))
 
     def enqueue(
         self,
@@ -124,7 +112,7 @@ class Operations:
         if session is None:
             return self._change(lambda tx: request.enqueue(tx, self.app, name, wanted, run_at))
         connection = session if isinstance(session, sa.Connection) else session.connection()
-        tx = Transaction(connection, self.database.tables, self.database.measure(connection))
+        tx = self.database.transaction(connection)
         firing = request.enqueue(tx, self.app, name, wanted, run_at)
         hints.announce(tx)
         return firing
@@ -167,142 +155,13 @@ class Operations:
             return tx.now - length
 
         if dry_run:
-            return self._read(lambda tx: prune.count(tx, self.app, before(tx)))
+            return self.read(lambda tx: prune.count(tx, self.app, before(tx)))
         total = Pruned()
         while pruned := self._change(lambda tx: prune.prune(tx, self.app, before(tx))):
             total += pruned
         return total
 
-    # Reading
-
-    def history(
-        self,
-        id: str | None = None,
-        *,
-        limit: int = 20,
-        before: int | None = None,
-        status: FiringStatus | None = None,
-    ) -> list[Firing]:
-        """Firings with their job runs, newest first, of one schedule or of all.
-
-        `before` is a firing id: the page goes on with older ones. Raises NotFoundError for an
-        unknown schedule.
-        """
-
-        def read(tx: Transaction) -> list[Firing]:
-            if id is not None:
-                schedules.state(tx, self.app, id)
-            return history.listed(
-                tx, self.app, schedule_id=id, status=status, before=before, limit=limit
-            )
-
-        return self._read(read)
-
-    def firing(self, firing_id: int) -> Firing:
-        """One firing with its job runs; raises NotFoundError."""
-        return self._read(lambda tx: history.firing(tx, self.app, firing_id))
-
-    def job_run(self, run_id: int) -> JobRun:
-        """One attempt of a job; raises NotFoundError."""
-        return self._read(lambda tx: history.job_run(tx, self.app, run_id))
-
-    def logs(
-        self,
-        *,
-        firing_id: int | None = None,
-        run_id: int | None = None,
-        schedule_id: str | None = None,
-        after: int = 0,
-        limit: int = 1000,
-    ) -> list[LogLine]:
-        """Log lines in order: of a job run, of a firing, or of a schedule's latest firing.
-
-        `after` is the id of the last line that is known already. Raises NotFoundError.
-        """
-
-        def read(tx: Transaction) -> list[LogLine]:
-            if run_id is not None:
-                history.job_run(tx, self.app, run_id)
-                return history.logs(tx, [run_id], after=after, limit=limit)
-            wanted = firing_id
-            if wanted is None and schedule_id is not None:
-                schedules.state(tx, self.app, schedule_id)
-                wanted = history.latest_firing_id(tx, self.app, schedule_id)
-            if wanted is None:
-                return []
-            found = history.firing(tx, self.app, wanted)
-            return history.logs(tx, [run.id for run in found.runs], after=after, limit=limit)
-
-        return self._read(read)
-
-    def list_schedules(self, *, retired: bool = False) -> list[ScheduleState]:
-        """The app's schedules with their state, by id; on request those that left the code too."""
-        return self._read(lambda tx: schedules.states(tx, self.app, retired=retired))
-
-    def list_jobs(self, *, retired: bool = False) -> list[JobState]:
-        """The app's mirrored jobs in the order of their declaration."""
-        found = self._read(lambda tx: definitions.states(tx, self.app))
-        return [one for one in found.values() if retired or one.retired_at is None]
-
-    def list_workers(self, *, ended: bool = False) -> list[Worker]:
-        """The app's registered processes, oldest first; on request those that ended too."""
-        return self._read(lambda tx: workers.listed(tx, self.app, ended=ended))
-
-    def status(self) -> Status:
-        """Who is alive, what is due, what runs, and what is wrong."""
-        self._need_tables()
-        facts, live = overview.facts(
-            self.database, self.app, stop_grace=self.settings.shutdown_grace
-        )
-        counts = {status: sum(one.status is status for one in live) for status in FiringStatus}
-        return Status(
-            app=self.app,
-            now=facts.now,
-            health=assess(facts),
-            workers=tuple(facts.workers),
-            schedules=tuple(facts.schedules),
-            queued=counts[FiringStatus.QUEUED],
-            running=counts[FiringStatus.RUNNING],
-            waiting=counts[FiringStatus.WAITING],
-        )
-
-    def health(self, *, max_age: Duration | None = None) -> Health:
-        """Whether the daemons do their work, with what to do if not.
-
-        `max_age` (seconds) is how old the youngest heartbeat may be; by default half of the lock
-        timeout is a warning and all of it critical.
-        """
-        self._need_tables()
-        facts, _ = overview.facts(
-            self.database,
-            self.app,
-            stop_grace=self.settings.shutdown_grace,
-            max_age=None if max_age is None else parse_duration(max_age),
-        )
-        return assess(facts)
-
-    def next_runs(self, id: str, n: int = 5) -> list[datetime]:
-        """The next `n` occurrences of a mirrored schedule, by the database's clock; aware, UTC.
-
-        Whether it is enabled is not asked. Raises NotFoundError.
-        """
-        state = self._read(lambda tx: schedules.state(tx, self.app, id))
-        last, now = state.last_scheduled_for, self.database.time.now()
-        return list(islice(upcoming(state.declaration.timing, max(now, last or now)), n))
-
     # Within
-
-    _tables_seen = False
-
-    def _need_tables(self) -> None:
-        """Raise SchemaError unless the tables are there; asked once."""
-        if not self._tables_seen:
-            schema.ensure(self.database, auto_migrate=False)
-            self._tables_seen = True
-
-    def _read(self, work: Callable[[Transaction], T]) -> T:
-        self._need_tables()
-        return self.database.query(work)
 
     def _change(self, work: Callable[[Transaction], T]) -> T:
         """Run an operator's verb, and let a daemon in this process see at once what it did."""

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager, nullcontext
@@ -13,7 +14,7 @@ from typing import Any, Self
 import sqlalchemy as sa
 
 from jobsched.clock import Clock, SystemClock
-from jobsched.daemon import stopping
+from jobsched.daemon import garbage, stopping
 from jobsched.daemon.calling import Around
 from jobsched.daemon.daemon import Daemon, Parts
 from jobsched.daemon.events import emit
@@ -103,8 +104,8 @@ class Scheduler(Operations):
 
         The first signal drains within `JOBSCHED_SHUTDOWN_GRACE`, a second one stops at once. What
         still runs then is written down as LOST, reason shutdown, and False is returned; Python
-        itself waits for threads that are left when the interpreter exits. With
-        `JOBSCHED_ENABLED=false` it returns True at once.
+        waits for threads that are left when it exits. What is loaded by now is left out of garbage
+        collections (`gc.freeze`). With `JOBSCHED_ENABLED=false` it returns True at once.
         """
         stop = stopping.StopRequest()
         # Before the start: a registered daemon is never killed by a signal that it could obey.
@@ -237,7 +238,7 @@ class Scheduler(Operations):
         """
         self._refuse_problems()
         self.migrate_if_allowed()
-        return self._sync(None)
+        return self._sync(self._parts(), None)
 
     # Within
 
@@ -248,10 +249,11 @@ class Scheduler(Operations):
     def _registered(self, *, inline: bool, launcher: Launcher | None = None) -> Daemon:
         self._refuse_problems()
         self.migrate_if_allowed()
-        daemon = Daemon(self._parts(), inline=inline, launcher=launcher)
+        parts = self._parts()
+        daemon = Daemon(parts, inline=inline, launcher=launcher)
         daemon.register()
         try:
-            report = self._sync(daemon.heart.worker_id)
+            report = self._sync(parts, daemon.heart.worker_id)
         except BaseException:
             daemon.end()
             raise
@@ -266,9 +268,8 @@ class Scheduler(Operations):
         )
         return daemon
 
-    def _sync(self, declared_by: str | None) -> SyncReport:
-        code = self._parts().code
-        return self._change(lambda tx: sync.sync(tx, code, declared_by=declared_by))
+    def _sync(self, parts: Parts, declared_by: str | None) -> SyncReport:
+        return self._change(lambda tx: sync.sync(tx, parts.code, declared_by=declared_by))
 
     def _refuse_problems(self) -> None:
         found = self.check()
@@ -314,7 +315,7 @@ class Scheduler(Operations):
     def _wake(self) -> None:
         daemon = self._live_daemon()
         if daemon is not None:
-            daemon.looper.wake()
+            daemon.wake()
 
     def _live_daemon(self) -> Daemon | None:
         """The daemon of this process."""
@@ -332,7 +333,8 @@ class Scheduler(Operations):
         return self.settings.shutdown_grace if grace is None else parse_duration(grace, zero=True)
 
     def _run_until_asked(self, daemon: Daemon, stop: stopping.StopRequest) -> bool:
-        stopping.wait_for_request(daemon, stop)
+        with garbage.left_alone():
+            stopping.wait_for_request(daemon, stop)
         died = daemon.has_failed()
         drained = stopping.drain(daemon, self._grace(None), self._clock, stop)
         if not drained:
@@ -390,11 +392,9 @@ def _refuse_what_cannot_be_used(lock: object, executors: object, around: object)
 
 
 def _refuse_duplicates(declared: Sequence[Schedule]) -> None:
-    seen: set[str] = set()
-    for one in declared:
-        if one.id in seen:
+    for schedule_id, times in Counter(one.id for one in declared).items():
+        if times > 1:
             raise DeclarationError(
-                f"schedule {one.id!r} is declared twice in Scheduler(schedules=...); give one of "
-                "them another id"
+                f"schedule {schedule_id!r} is declared twice in Scheduler(schedules=...); give one "
+                "of them another id"
             )
-        seen.add(one.id)

@@ -153,6 +153,7 @@ async def publish(ctx):
 
 @registry.job
 def broken(ctx):
+    print("a line that the job prints")
     ctx.log.info("about to fail")
     raise ValueError("no such supplier")
 

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
+from jobsched import documents
 from jobsched.backoff import Backoff
-from jobsched.cli import documents
+from jobsched.cli.printing import show, show_line
 from jobsched.model import (
     Firing,
     FiringStatus,
@@ -30,8 +31,8 @@ def test_times_are_utc_and_of_one_length(noon: datetime) -> None:
     """Times sort as text and parse as ISO 8601, whatever zone they came in."""
     oslo = noon.astimezone(timezone(timedelta(hours=1)))
     assert documents.time(oslo) == "2026-03-02T12:00:00.000000Z"
-    assert datetime.fromisoformat(documents.time(oslo) or "") == noon
-    assert documents.time(None) is None
+    assert datetime.fromisoformat(documents.time(oslo)) == noon
+    assert documents.optional_time(None) is None
 
 
 def test_the_keys_of_a_schedule(schedule: ScheduleState) -> None:
@@ -82,7 +83,7 @@ def test_the_keys_of_a_schedule(schedule: ScheduleState) -> None:
 
 def test_the_keys_of_a_firing(firing: Firing, job_run: JobRun) -> None:
     """A firing comes with its job runs, each with its error, traceback and result."""
-    document = documents.firing(firing)
+    document = documents.firing_with_runs(firing)
     assert list(document) == [
         *("id", "app", "schedule_id", "job_name", "scheduled_for", "trigger", "status", "reason"),
         *("blocked_by", "missed_count", "missed_from", "params", "priority", "available_at"),
@@ -97,7 +98,7 @@ def test_the_keys_of_a_firing(firing: Firing, job_run: JobRun) -> None:
     ]
     assert document["status"] == "SUCCESS"
     assert document["runs"][0]["result"] == {"users": 3}
-    assert "runs" not in documents.firing(firing, runs=False)
+    assert "runs" not in documents.firing(firing)
 
 
 def test_the_keys_of_a_job() -> None:
@@ -184,11 +185,11 @@ def test_what_is_printed_is_json(
 ) -> None:
     """Lists are JSON arrays, state words are plain strings, letters are not escaped."""
     declared = replace(schedule.declaration, description="blåbær")
-    documents.show([documents.schedule(replace(schedule, declaration=declared))])
+    show([documents.schedule(replace(schedule, declaration=declared))])
     printed = capsys.readouterr().out
     assert "blåbær" in printed
     assert json.loads(printed)[0]["overlap"] == "skip"
-    documents.show_line(documents.firing(firing))
+    show_line(documents.firing(firing))
     printed = capsys.readouterr().out
     assert printed.count("\n") == 1
     assert json.loads(printed)["trigger"] == "CRON"

@@ -40,10 +40,11 @@ def test_exec_of_a_job_that_fails(scheduler: Scheduler, jobsched: "CommandLine")
 
 
 def test_exec_as_json(scheduler: Scheduler, jobsched: "CommandLine") -> None:
-    """The firing as one document, and nothing else."""
+    """The firing as one document, and nothing else on stdout, whatever the job prints."""
     document = jobsched.json("exec", "import_feeds")
     assert document["status"] == "SUCCESS"
     assert document["runs"][0]["result"] == {"imported": 3}
+    assert jobsched.json("exec", "broken", code=1)["status"] == "FAILED"  # this one prints
 
 
 def test_exec_of_an_unknown_job(shop: Path, jobsched: "CommandLine") -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jobsched.cli import phrases
+from jobsched import phrases
 from jobsched.model import (
     ExecutionMode,
     Firing,

@@ -144,3 +144,14 @@ def test_help_imports_nothing_heavy() -> None:
     )
     assert done.stdout.startswith("Usage: ")
     assert done.returncode == 0, done.stderr
+
+
+def test_looking_makes_no_database(folder: Path, jobsched: "CommandLine") -> None:
+    """A mistyped path is said, with what to do; no empty SQLite file is left behind."""
+    for command in (["status"], ["history"], ["enable", "nightly"]):
+        said = jobsched.error("--database-url", "sqlite:///mistyped.db", *command)
+        assert f"there is no SQLite file {folder / 'mistyped.db'}" in said
+    assert list(folder.glob("*.db")) == []
+    jobsched.out("--database-url", "sqlite:///mistyped.db", "migrate")
+    said = jobsched.out("--database-url", "sqlite:///mistyped.db", "schedules")
+    assert "mistyped" not in said

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import sqlalchemy as sa
 
 from jobsched import ConfigurationError, Registry
 from jobsched.model import FiringStatus, JobRunStatus, WorkerStatus
@@ -45,6 +46,27 @@ def test_starting_twice_is_starting_once(
     scheduler.start()
     assert scheduler.running
     assert len(operator.list_workers(ended=True)) == 1
+
+
+def test_a_start_on_which_the_rehearsal_fails(
+    embed: "Embedding", registry: Registry, operator: "Operator", caplog: pytest.LogCaptureFixture
+) -> None:
+    """Statements are executed on nothing beforehand, to be quick: no more depends on it."""
+    caplog.set_level("DEBUG", "jobsched.daemon")
+    scheduler = embed(registry)
+    failed = threading.Event()
+
+    def fail(_: object, __: object, statement: str, *___: object) -> None:
+        if statement.startswith("UPDATE job_run") and not failed.is_set():
+            failed.set()
+            raise RuntimeError("no room")
+
+    sa.event.listen(scheduler.database.engine, "before_cursor_execute", fail)
+    scheduler.start()
+    assert failed.wait(10)
+    assert operator.ended(operator.enqueue("quick").id).status is FiringStatus.SUCCESS
+    assert "the rehearsal failed" in caplog.text
+    assert not [one for one in caplog.records if one.levelname in ("WARNING", "ERROR")]
 
 
 def test_stopping_before_starting(embed: "Embedding", registry: Registry) -> None:

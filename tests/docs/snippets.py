@@ -3,7 +3,7 @@
     python tests/docs/snippets.py docs/quickstart.md
 
 Each page runs in a process and an empty folder of its own (`README.md` in a copy of the whole
-checkout, an example's README in a copy of the example). What a block does depends on its language:
+checkout, an example's README in a copy of the examples). What a block does depends on its language:
 
 - `python` is executed; all blocks of a page share one namespace.
 - `bash` and `console` run in a shell that stops at the first failing command. Exported variables
@@ -140,7 +140,9 @@ def _reader_folder(page: Path, folder: Path) -> Path:
     if page == README:
         return Path(shutil.copytree(ROOT, home, ignore=leave_out))
     if ROOT / "examples" in page.parents:
-        return Path(shutil.copytree(page.parent, home, ignore=leave_out))
+        # All of them: an example may use the one beside it.
+        shutil.copytree(ROOT / "examples", home, ignore=leave_out)
+        return home / page.parent.relative_to(ROOT / "examples")
     home.mkdir()
     return home
 

@@ -12,7 +12,9 @@ from jobsched.daemon import locking
 from jobsched.daemon.daemon import Daemon
 from jobsched.daemon.recovery import RecoveryPass
 from jobsched.failpoints import failpoint
+from jobsched.model import Firing
 from jobsched.store import claim, fire, firings, record
+from jobsched.store.batch import Batch, RunEnd
 from jobsched.store.database import Database, Transaction
 
 
@@ -46,12 +48,12 @@ def apply(name: str) -> None:
 def _no_fencing() -> None:
     """Results are written whoever holds the firing, whatever the job run has become."""
 
-    def all_are_mine(tx: Transaction, batch: record.Batch) -> set[int]:
-        return batch.firing_ids()
+    def all_are_mine(tx: Transaction, batch: Batch) -> tuple[set[int], bool]:
+        return batch.firing_ids(), True
 
     ends = record._end_runs
 
-    def end_anyway(tx: Transaction, batch_ends: Sequence[record.RunEnd]) -> None:
+    def end_anyway(tx: Transaction, batch_ends: Sequence[RunEnd]) -> None:
         table = tx.tables.job_run
         for end in batch_ends:
             update = table.update().where(table.c.id == end.run_id)
@@ -67,16 +69,19 @@ def _two_transactions() -> None:
     move_on, insert = fire._move_on, firings.insert
     kept: list[firings.NewFiring] = []
 
-    def keep(tx: Transaction, new: Sequence[firings.NewFiring]) -> None:
+    def keep(
+        tx: Transaction, new: Sequence[firings.NewFiring], wanted: Sequence[str]
+    ) -> dict[str, Firing]:
         kept[:] = new
+        return {}
 
-    def move_on_first(tx: Transaction, due: Any, claimed: Any = None) -> None:
-        move_on(tx, due, claimed)
+    def move_on_first(tx: Transaction, due: Any, *more: Any) -> None:
+        move_on(tx, due, *more)
         tx.connection.exec_driver_sql("COMMIT")
         failpoint("fire.inserted")
         insert(tx, kept)
 
-    fire.firings = _With(firings, insert=keep)
+    fire.firings = _With(firings, insert_keyed=keep)
     fire._choose = lambda *_: {}
     fire._move_on = move_on_first
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from jobsched import Backoff, JobContext, Registry, Schedule, Scheduler, Settings
+from jobsched.daemon import launch
 from jobsched.errors import ParameterError
 from jobsched.model import Firing, FiringStatus, HealthLevel, JobRunStatus
 from jobsched.testing import FakeClock
@@ -320,6 +321,28 @@ def test_progress_is_there_for_operators(make: Make, registry: Registry, clock: 
     scheduler = make(hourly())
     first_hour(scheduler, clock)
     assert scheduler.history()[0].runs[0].progress == {"fraction": 1.0, "message": "done"}
+
+
+def test_a_run_keeps_so_many_lines_and_says_so(
+    make: Make, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job that logs without end does not fill the database: the last line kept says why."""
+    monkeypatch.setattr(launch, "MOST_LINES_OF_A_RUN", 2)
+
+    @registry.job
+    def endless(ctx: JobContext) -> None:
+        for number in range(5):
+            ctx.log.info("line %d", number)
+
+    scheduler = make()
+    scheduler.sync()
+    scheduler.enqueue("endless")
+    scheduler.tick()
+    assert messages(scheduler) == [
+        "line 0",
+        "line 1",
+        "this run has logged 2 lines: no more of it are kept",
+    ]
 
 
 def test_log_records_are_kept_with_the_run(
@@ -710,8 +733,6 @@ SCHEDULE_POISONS = {
     "job": """jobs = '["gone"]'""",
     "params": "params = '{broken'",
     "jobs": "jobs = 'not JSON'",
-    "recent": "recent = '[[['",
-    "shape": "recent = '[5]'",
     "number": "misfire_grace_s = 'long'",
     "date": "start_at = 'yesterday'",
 }
@@ -750,6 +771,19 @@ def test_a_sync_mends_a_poisoned_schedule(
     assert poisoned.health().level is HealthLevel.HEALTHY
 
 
+@pytest.mark.parametrize("recent", ["[[[", "[5]", "5", '{"a": 1}'])
+def test_a_poisoned_memory_of_outcomes_stops_nothing(
+    poisoned: Scheduler, clock: FakeClock, recent: str
+) -> None:
+    """I14: deciding and running need no memory of earlier outcomes; what cannot be read of it is
+    begun anew with the next end."""
+    edit(poisoned, f"UPDATE job_schedule SET recent = '{recent}' WHERE id = 'bad'")
+    assert runs_of(poisoned, clock, "bad") == 2
+    bad = next(one for one in poisoned.list_schedules() if one.declaration.id == "bad")
+    assert [one.status for one in bad.recent] == [FiringStatus.SUCCESS]
+    assert poisoned.health().level is HealthLevel.HEALTHY
+
+
 JOB_POISONS = {
     "enum": "on_lost = 'maybe'",
     "json": "depends_on = '[broken'",
@@ -782,7 +816,9 @@ def test_a_poisoned_firing_blocks_no_other(
     assert poisoned.firing(other.id).status is FiringStatus.SUCCESS
     assert runs_of(poisoned, clock, "good") == 3
     assert fired.id not in [one.id for one in poisoned.history()]
-    assert "'bad' does not fire" in poisoned.health().message
+    health = poisoned.health()
+    assert health.level is HealthLevel.CRITICAL
+    assert f"firing {fired.id} of 'bad' has waited" in health.message
 
 
 class Refusing(Executor):

@@ -40,12 +40,12 @@ from jobsched.store import (
     sync,
     workers,
 )
+from jobsched.store.batch import Batch, Recorded, RunEnd
 from jobsched.store.candidates import Claimer
 from jobsched.store.claim import Claimed, ClaimOutcome
 from jobsched.store.database import Database, Transaction
 from jobsched.store.fire import FireOutcome
 from jobsched.store.firings import FiringEnd
-from jobsched.store.record import Batch, Recorded, RunEnd
 from jobsched.store.recover import Recovered
 from jobsched.store.request import Request
 from jobsched.store.workers import Registration

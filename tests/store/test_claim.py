@@ -13,10 +13,10 @@ from jobsched import Schedule
 from jobsched.clock import Clock
 from jobsched.model import FiringStatus, JobDefinition, JobRunStatus, PlannedJob, TriggerType
 from jobsched.store import candidates, claim, firings, record, steer
+from jobsched.store.batch import Batch, HandBack, RunEnd
 from jobsched.store.database import Database
 from jobsched.store.firings import NewFiring
 from jobsched.store.plans import NewRun
-from jobsched.store.record import Batch, HandBack, RunEnd
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
@@ -214,7 +214,7 @@ def test_a_plan_that_cannot_be_made_waits_and_blocks_nobody(store: Any) -> None:
     assert claimed_ids(store, store.worker(), slots=1) == [firing_id]
 
 
-@pytest.mark.parametrize("change", [{"overlap": "sometimes"}, {"recent": [5]}, {"jobs": 5}])
+@pytest.mark.parametrize("change", [{"overlap": "sometimes"}, {"jobs": 5}])
 def test_a_poisoned_schedule_blocks_no_other_claim(store: Any, change: dict[str, Any]) -> None:
     """I14: what waits of a schedule whose row cannot be read goes on waiting, alone."""
     store.declare(hourly("bad"), hourly())

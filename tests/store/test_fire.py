@@ -13,7 +13,8 @@ from jobsched import Schedule
 from jobsched.clock import Clock, SystemClock
 from jobsched.errors import DeclarationError
 from jobsched.model import Firing, FiringStatus, JobDefinition, JobRunStatus, Reason
-from jobsched.store import fire, schedules
+from jobsched.store import due_schedules, fire, schedules
+from jobsched.store.candidates import Claimer
 from jobsched.store.database import Database
 from jobsched.store.fire import RowsChangedError
 
@@ -69,6 +70,70 @@ def test_times_are_kept_to_the_microsecond(store: Any) -> None:
     assert store.schedule().next_run_at == start + HOUR
     (row,) = store.rows("job_firing")
     assert row["dedup_key"] == "cron:s:2026-03-02T12:00:00.123457Z"
+
+
+def due_in(delay: timedelta, store: Any, real: Database) -> tuple[datetime, Claimer]:
+    """A schedule that is due so long from now by the server's clock: when, and who may fire it."""
+    begin = real.query(lambda tx: real.measure(tx.connection))
+    store.clock.move_to(begin)
+    store.declare(hourly(start=begin + delay))
+    return begin + delay, store.claimer(store.worker())
+
+
+@pytest.mark.backends("postgresql", "mariadb")
+def test_what_is_done_ahead_is_committed_in_time(
+    store: Any, open_database: Callable[[Clock], Database]
+) -> None:
+    """I6: everything but the commit may be done before; the rows are of the due time."""
+    real = open_database(SystemClock())
+    due_at, me = due_in(timedelta(seconds=0.2), store, real)
+
+    def wait() -> None:
+        left = due_at + timedelta(milliseconds=5) - real.time.now()
+        real.clock.wait(threading.Event(), max(0.0, left.total_seconds()))
+
+    done = real.transact(
+        lambda tx: fire.fire(tx, me, retry_before=tx.now, limit=9, until_due=wait), at=due_at
+    )
+    assert (done.decided, len(done.claimed)) == (1, 1)
+    assert done.following == due_at + HOUR
+    assert real.query(lambda tx: real.measure(tx.connection)) >= due_at
+    (firing,) = store.firings()
+    assert (firing.scheduled_for, firing.started_at) == (due_at, due_at)
+
+
+@pytest.mark.backends("postgresql", "mariadb")
+def test_a_host_that_thinks_it_is_time_fires_nothing_early(
+    store: Any, open_database: Callable[[Clock], Database]
+) -> None:
+    """I6: the database's clock has the last word, and then nothing at all was written."""
+    real = open_database(SystemClock())
+    due_at, me = due_in(HOUR, store, real)
+    with pytest.raises(fire.RowsChangedError):
+        real.transact(
+            lambda tx: fire.fire(tx, me, retry_before=tx.now, limit=9, until_due=lambda: None),
+            at=due_at,
+        )
+    assert store.firings() == []
+    assert store.schedule().next_run_at == due_at
+
+
+def test_it_tells_what_follows(store: Any) -> None:
+    """How many were due, whoever holds them, and when the next is: no second look is needed."""
+    store.declare(
+        hourly("now", start=NOON + HOUR),
+        hourly("too", start=NOON + HOUR),
+        hourly("later", start=NOON + 90 * MINUTE),
+    )
+    me = store.claimer(store.worker())
+    store.clock.advance(HOUR)
+    done = store.transact(lambda tx: fire.fire(tx, me, retry_before=tx.now, limit=1))
+    assert (done.decided, done.due) == (1, 1)
+    done = store.transact(lambda tx: fire.fire(tx, me, retry_before=tx.now, limit=9))
+    assert (done.decided, done.due) == (1, 1)
+    assert done.following == NOON + 90 * MINUTE
+    done = store.transact(lambda tx: fire.fire(tx, me, retry_before=tx.now, limit=9))
+    assert (done.decided, done.due, done.following) == (0, 0, None)
 
 
 @pytest.mark.parametrize(
@@ -293,7 +358,7 @@ def test_what_has_a_slot_is_claimed_and_runs_at_once(store: Any) -> None:
 
 def test_no_run_is_marked_ahead_of_its_slot(store: Any) -> None:
     """I5: RUNNING is written for as many job runs as slots are free, over all firings."""
-    store.declare(hourly("s1", jobs=["a", "b"]), hourly("s2", jobs=["a", "b", "c"]))
+    store.declare(hourly("s1", jobs=["a", "b"]), hourly("s2", jobs=["a", "b"]))
     me = store.worker()
     store.clock.advance(HOUR)
     done = store.fire(me, slots=3)
@@ -447,9 +512,8 @@ def test_cancel_previous_makes_room(store: Any) -> None:
         ({"execution_mode": "GROUP", "group_name": "nobody"}, "nobody"),
         ({"jobs": ["gone"]}, "gone"),
         ({"jobs": 5}, "int"),
-        ({"recent": [5]}, "int"),
     ],
-    ids=["cron", "zone", "enum", "group", "job", "document", "recent"],
+    ids=["cron", "zone", "enum", "group", "job", "document"],
 )
 def test_a_poisoned_row_is_that_rows_error(store: Any, change: dict[str, Any], said: str) -> None:
     """I14: what cannot be planned raises for that row alone, and changes nothing."""
@@ -463,7 +527,8 @@ def test_a_poisoned_row_is_that_rows_error(store: Any, change: dict[str, Any], s
         store.transact(lambda tx: fire.fire_one(tx, mine, "bad"))
     assert not isinstance(refused.value, sa.exc.SQLAlchemyError)
     assert store.rows("job_firing") == before
-    assert set(store.query(lambda tx: fire.due_ids(tx, "default", tx.now, 9))) == {"good", "bad"}
+    ids = store.query(lambda tx: due_schedules.ids(tx, "default", tx.now, 9))
+    assert set(ids) == {"good", "bad"}
     assert store.transact(lambda tx: fire.fire_one(tx, mine, "good")).decided == 1
 
 

@@ -9,8 +9,8 @@ from jobsched import Schedule
 from jobsched.errors import NotFoundError
 from jobsched.model import FiringStatus, JobDefinition, JobRunStatus, PlannedJob
 from jobsched.store import history
+from jobsched.store.batch import Batch, LogRecord, RunEnd
 from jobsched.store.plans import NewRun
-from jobsched.store.record import Batch, LogRecord, RunEnd
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)

@@ -10,12 +10,13 @@ import pytest
 from jobsched import Schedule
 from jobsched.model import JobDefinition, JobRunStatus, OnLost
 from jobsched.store import orphans, steer, switch
-from jobsched.store.record import Batch, RunEnd
+from jobsched.store.batch import Batch, RunEnd
 
 SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
 ORDER = ["job_schedule", "job_firing", "job_run", "job_log"]
 LOCKS = re.compile(
-    r"^(?:UPDATE|INSERT INTO|SELECT .* FROM) (\w+)(?=.* FOR UPDATE|.* SET |.* VALUES )"
+    r"^(?:UPDATE(?: .* STRAIGHT_JOIN)?|INSERT INTO|SELECT .* FROM) (\w+)"
+    r"(?=.* FOR UPDATE|.* SET |.* VALUES |.* SELECT )"
 )
 
 
@@ -50,7 +51,7 @@ def claiming(store: Any) -> Callable[[], object]:
     return lambda: store.claim(store.worker())
 
 
-def finishing(store: Any) -> Callable[[], object]:
+def finishing(store: Any, *, tried: bool = False) -> Callable[[], object]:
     declare(store)
     me = store.worker()
     store.clock.advance(HOUR)
@@ -59,8 +60,13 @@ def finishing(store: Any) -> Callable[[], object]:
         me,
         ends=[end for batch in reversed(batches) for end in batch.ends],
         firing_ends=[end for batch in reversed(batches) for end in batch.firing_ends],
+        tried=tried,
     )
     return lambda: store.write(together)
+
+
+def finishing_again(store: Any) -> Callable[[], object]:
+    return finishing(store, tried=True)
 
 
 def recovering(store: Any) -> Callable[[], object]:
@@ -121,6 +127,7 @@ def redeclaring(store: Any) -> Callable[[], object]:
         firing_over,
         claiming,
         finishing,
+        finishing_again,
         recovering,
         cancelling,
         retrying,
@@ -143,7 +150,7 @@ def test_rows_are_locked_schedule_firing_run(
 
 
 @pytest.mark.backends("postgresql", "mariadb")
-@pytest.mark.parametrize("prepare", [finishing, recovering, ending_orphans])
+@pytest.mark.parametrize("prepare", [finishing_again, recovering, ending_orphans])
 def test_several_rows_are_locked_in_the_order_of_their_ids(
     store: Any, prepare: Callable[[Any], Callable[[], object]]
 ) -> None:

@@ -8,8 +8,8 @@ import pytest
 from jobsched import Schedule
 from jobsched.model import FiringStatus, JobDefinition, JobRunStatus, PlannedJob, WorkerType
 from jobsched.store import candidates, orphans
+from jobsched.store.batch import Batch, HandBack, RunEnd
 from jobsched.store.plans import NewRun
-from jobsched.store.record import Batch, HandBack, RunEnd
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)

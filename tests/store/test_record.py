@@ -13,11 +13,11 @@ from jobsched import Schedule
 from jobsched.clock import Clock
 from jobsched.model import FiringStatus, JobDefinition, JobRunStatus, OnLost, PlannedJob
 from jobsched.store import record, recover
+from jobsched.store.batch import Batch, HandBack, LogRecord, RunEnd, RunNote
 from jobsched.store.claim import Claimed
 from jobsched.store.database import Database
 from jobsched.store.firings import FiringEnd
 from jobsched.store.plans import NewRun
-from jobsched.store.record import Batch, HandBack, LogRecord, RunEnd, RunNote
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
@@ -385,3 +385,25 @@ def test_a_firing_that_came_back_to_its_worker_is_not_handed_back_again(store: A
     done = RunEnd(runs(again)["b"], again.firing.id, S.SUCCESS, store.now)
     end = FiringEnd(again.firing, FiringStatus.SUCCESS)
     assert store.write(Batch(me, ends=[done], firing_ends=[end])).fenced == frozenset()
+
+
+# What it tells
+
+
+def test_it_tells_whether_others_wait(store: Any) -> None:
+    """Who has a slot free looks at once when something waits, and spares the look otherwise."""
+    me = store.worker()
+    first, second = claimed_firing(store, me, "s"), claimed_firing(store, me, "t")
+    quiet = store.transact(lambda tx: record.record(tx, everything_of(first, store.now)))
+    assert not quiet.others_wait
+    store.trigger("t")
+    busy = store.transact(lambda tx: record.record(tx, everything_of(second, store.now)))
+    assert busy.others_wait
+
+
+def test_what_is_handed_back_waits(store: Any) -> None:
+    """It may be claimed again by the same worker, which must know until when it waits."""
+    me = store.worker()
+    claimed = claimed_firing(store, me)
+    back = Batch(me, hand_backs=[HandBack(claimed.firing, FiringStatus.WAITING, store.now + HOUR)])
+    assert store.transact(lambda tx: record.record(tx, back)).others_wait

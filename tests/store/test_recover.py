@@ -10,11 +10,18 @@ import pytest
 
 from jobsched import Schedule
 from jobsched.clock import Clock
-from jobsched.model import FiringStatus, JobDefinition, JobRunStatus, OnLost, WorkerStatus
+from jobsched.model import (
+    FiringStatus,
+    JobDefinition,
+    JobRunStatus,
+    OnLost,
+    WorkerStatus,
+    WorkerType,
+)
 from jobsched.store import recover, steer
+from jobsched.store.batch import Batch, RunEnd
 from jobsched.store.claim import Claimed
 from jobsched.store.database import Database
-from jobsched.store.record import Batch, RunEnd
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
@@ -41,6 +48,80 @@ def outcome(store: Any, claimed: Claimed) -> list[tuple[str, int, str, str | Non
         (run.job_name, run.attempt, run.status.value, run.reason)
         for run in store.firing(claimed.firing.id).runs
     ]
+
+
+# Whether to look more closely
+
+
+def looked(store: Any, lock_timeout: timedelta = 60 * SECOND) -> recover.Look:
+    found: recover.Look = store.query(lambda tx: recover.look(tx, "default", lock_timeout))
+    return found
+
+
+def test_a_look_is_one_statement(store: Any) -> None:
+    """It is asked every ten seconds, by every daemon."""
+    store.worker()
+    with store.statements() as made:
+        looked(store)
+    assert len([one for one in made if one.startswith("SELECT")]) == 1
+
+
+def test_while_all_is_well_a_look_finds_nothing(store: Any) -> None:
+    """Live workers hold what they run; the app's daemons are told."""
+    me, other = store.worker(), store.worker(app="other")
+    aside = store.worker(kind=WorkerType.JOB_WORKER)
+    store.declare(Schedule("s", every=HOUR, enabled=True), jobs=[JobDefinition("a")])
+    store.fire_due(me)
+    for one in (me, other, aside):
+        store.beat(one)
+    found = looked(store)
+    assert found == recover.Look(frozenset({me}), somebody_is_dead=False, something_waits=False)
+
+
+@pytest.mark.parametrize("status", ["STOPPED", "LOST", None])
+@pytest.mark.parametrize("what", ["claim", "lock"])
+def test_what_nobody_holds_any_more_is_seen(store: Any, what: str, status: str | None) -> None:
+    """A claim or a schedule's lock of who has ended, or whose row is gone."""
+    me, living = store.worker(), store.worker()
+    claimed = dying(store, JobDefinition("a"), worker_id=me)
+    store.beat(me)
+    store.beat(living)
+    assert not looked(store).somebody_is_dead
+    if what == "claim":
+        store.edit("job_schedule", "s", locked_by=None, locked_at=None)
+    else:
+        store.edit("job_firing", claimed.firing.id, status="SUCCESS")
+    if status is None:
+        store.edit("worker_instance", me, id="another", status="STOPPED")
+    else:
+        store.edit("worker_instance", me, status=status)
+    assert looked(store).somebody_is_dead
+
+
+def test_a_silent_worker_is_seen(store: Any) -> None:
+    """By its own lock timeout, whichever app's it is."""
+    store.beat(store.worker(app="other"))
+    assert not looked(store).somebody_is_dead
+    store.clock.advance(61 * SECOND)
+    store.worker()
+    assert looked(store).somebody_is_dead
+
+
+def test_a_firing_that_waits_for_long_is_seen(store: Any) -> None:
+    """After a lock timeout, of the own app."""
+    me = store.worker()
+    store.declare(Schedule("s", every=HOUR, enabled=True), jobs=[JobDefinition("a")])
+    store.clock.advance(HOUR)
+    store.fire(me, slots=0)
+    assert not looked(store).something_waits
+    store.clock.advance(61 * SECOND)
+    assert looked(store).something_waits
+    assert not looked(store, HOUR).something_waits
+
+
+def test_who_is_not_even_there_looks_closely(store: Any) -> None:
+    """Without a worker that has not ended the answer would be that of nobody."""
+    assert looked(store) == recover.Look(frozenset(), True, True)
 
 
 # Who is dead

@@ -294,3 +294,31 @@ def test_a_naive_time_is_refused(store: Any, scheduler: Scheduler) -> None:
     with pytest.raises(ValueError, match=r"run_at=.* is naive"):
         scheduler.enqueue("a", run_at=datetime(2026, 3, 2, 13))  # noqa: DTZ001  # that is the point
     scheduler.database.dispose()
+
+
+def trigger_job(store: Any, job: str = "a", **wanted: Any) -> Firing:
+    asked = Request(wanted.pop("params", {}), **wanted)
+    fired: Firing = store.transact(lambda tx: request.trigger_job(tx, "default", job, asked))
+    return fired
+
+
+def test_a_job_run_by_hand_is_manual_and_audited(store: Any) -> None:
+    """Who ran which job with which params; secrets among them are not kept in the audit log."""
+    declare(store)
+    fired = trigger_job(store, params={"n": 1}, by="ann")
+    assert (fired.job_name, fired.schedule_id) == ("a", None)
+    assert (fired.trigger, fired.status) == (TriggerType.MANUAL, FiringStatus.QUEUED)
+    (line,) = store.rows("audit_log")
+    assert (line["who"], line["what"], line["target"]) == ("ann", "trigger", "job a")
+    assert line["after_state"] == {"firing_id": fired.id, "params": {"n": 1}}
+
+
+def test_any_number_of_single_jobs_may_wait(store: Any) -> None:
+    """There is no overlap to keep; but the same key gives the same firing, audited once."""
+    declare(store)
+    first = trigger_job(store, key="k")
+    assert trigger_job(store, key="k").id == first.id
+    assert trigger_job(store).id != first.id
+    assert len(store.rows("audit_log")) == 2
+    with pytest.raises(NotFoundError, match="no job 'x'"):
+        trigger_job(store, "x")

@@ -9,10 +9,10 @@ from jobsched import Registry, Schedule, Scheduler
 from jobsched.errors import ConflictError, NotFoundError
 from jobsched.model import Firing, FiringStatus, JobDefinition, JobRunStatus, PlannedJob
 from jobsched.store import cancels, steer
+from jobsched.store.batch import Batch, HandBack, RunEnd
 from jobsched.store.claim import Claimed
 from jobsched.store.firings import FiringEnd
 from jobsched.store.plans import NewRun
-from jobsched.store.record import Batch, HandBack, RunEnd
 from jobsched.testing import FakeClock
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

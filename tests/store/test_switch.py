@@ -189,3 +189,26 @@ def test_a_disable_and_a_firing_at_once(
         firings = store.firings()
         assert firings[-1].scheduled_for == store.now
         assert len({one.scheduled_for for one in firings}) == len(firings)
+
+
+def test_a_disabled_schedule_takes_a_new_reason(store: Any) -> None:
+    """Whoever knows better may say so, and it is audited; the same reason, or none, is nothing."""
+    store.declare(Schedule("s", every=timedelta(hours=1), jobs=["a"]))
+
+    def disable(reason: str | None) -> ScheduleState:
+        state: ScheduleState = store.transact(
+            lambda tx: switch.disable(tx, "default", "s", by="ann", reason=reason)
+        )
+        return state
+
+    assert disable("broken").disabled_reason == "broken"
+    assert disable("broken").disabled_reason == "broken"
+    assert disable(None).disabled_reason == "broken"
+    assert disable("sold").disabled_reason == "sold"
+    first, second = store.rows("audit_log")
+    assert (first["before_state"], first["after_state"]) == (
+        {"enabled": False, "reason": None},
+        {"enabled": False, "reason": "broken"},
+    )
+    assert (second["who"], second["what"], second["reason"]) == ("ann", "disable", "sold")
+    assert second["before_state"]["reason"] == "broken"

@@ -19,8 +19,8 @@ from jobsched.model import (
     Reason,
     TriggerType,
 )
+from jobsched.store.batch import Batch, RunEnd
 from jobsched.store.claim import Claimed
-from jobsched.store.record import Batch, RunEnd
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 TEN = timedelta(seconds=10)
@@ -107,8 +107,8 @@ class Story:
     def write(self) -> Batch:
         """The recorder has written the batch: new attempts have ids from 100 on."""
         written, self.batch = self.batch, Batch("me")
-        new = [(one.firing_id, one.job.name, one.attempt) for one in written.attempts]
-        self.execution.written({key: next(self._ids) for key in new})
+        for new in written.attempts:
+            self.execution.written(new.job.name, new.attempt, next(self._ids))
         return written
 
     @property
@@ -242,9 +242,8 @@ def test_cancelling_ends_what_has_not_started_and_returns_what_runs() -> None:
     running = story.execution.cancel(Reason.SUPERSEDED, NOON, story.batch)
     assert [attempt.run_id for attempt in running] == [1]
     assert story.ends == [(2, "CANCELLED", "superseded"), (3, "CANCELLED", "superseded")]
-    assert story.execution.is_live()
+    assert not story.leave()
     story.end(1)
-    assert not story.execution.is_live()
     assert story.leave()
     (end,) = story.batch.firing_ends
     assert (end.status, end.reason) == (FiringStatus.CANCELLED, Reason.SUPERSEDED)

@@ -21,7 +21,9 @@ from jobsched.model import (
     WorkerStatus,
     WorkerType,
 )
-from jobsched.planning.health import Facts, RunningJob, assess, overdue_limit
+from jobsched.planning.drift import Drift, Unclaimed
+from jobsched.planning.facts import Facts, RunningJob, ScheduleCounts
+from jobsched.planning.health import assess, is_overdue, live_daemons, overdue_limit
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -104,7 +106,8 @@ RUN = JobRun(
 
 def facts(**changes: Any) -> Facts:
     """A daemon that has just beaten, and a schedule that is due in an hour."""
-    usual = {"now": NOON, "app": "shop", "workers": [DAEMON], "schedules": [SCHEDULE]}
+    counts = ScheduleCounts(total=1, enabled=1)
+    usual = {"now": NOON, "app": "shop", "workers": [DAEMON], "counts": counts}
     return Facts(**usual | changes)
 
 
@@ -138,7 +141,7 @@ def running(
 
 def test_all_is_well() -> None:
     """A fresh daemon and nothing late is healthy, and says how much there is to look after."""
-    health = assess(facts(schedules=[SCHEDULE, replace(SCHEDULE, enabled=False)]))
+    health = assess(facts(counts=ScheduleCounts(total=2, enabled=1, disabled=1)))
     assert (health.level, health.problems) == (HEALTHY, ())
     assert health.message == "1 daemon runs; 1 of 2 schedules are enabled"
     assert assess(facts(workers=[DAEMON, DAEMON])).message.startswith("2 daemons run;")
@@ -155,9 +158,49 @@ def test_a_daemon_is_judged_by_its_last_heartbeat(age: float, level: HealthLevel
     assert assess(facts(workers=[silent(age)])).level is level
 
 
-def test_the_youngest_heartbeat_counts() -> None:
-    """One late daemon is no news while another one beats."""
-    assert assess(facts(workers=[silent(59), DAEMON])).level is HEALTHY
+@pytest.mark.parametrize(
+    ("age", "kind"), [(30, None), (31, "late_worker"), (60, "late_worker"), (61, "lost_worker")]
+)
+def test_a_worker_that_is_silent_while_others_live_is_a_warning(
+    age: float, kind: str | None
+) -> None:
+    """Late from half of its lock timeout on and lost after all of it; with since when."""
+    other = silent(age, id="other", hostname="elsewhere")
+    found = problems(workers=[other, DAEMON])
+    assert list(found) == ([] if kind is None else [kind])
+    for problem in found.values():
+        assert problem.level is WARNING
+        assert problem.target == "worker other"
+        assert problem.since == other.last_heartbeat_at
+        assert "elsewhere:7" in problem.message
+
+
+def test_daemons_that_are_all_late_are_one_problem() -> None:
+    """The youngest heartbeat is told as the daemons'; only those behind it are told besides."""
+    found = assess(facts(workers=[silent(40), silent(50, id="slower")])).problems
+    assert [(one.kind, one.target) for one in found] == [
+        ("late_daemon", "shop"),
+        ("late_worker", "worker slower"),
+    ]
+
+
+def test_a_worker_that_came_back_is_not_lost() -> None:
+    """A process that was declared lost and goes on as a new worker is no problem."""
+    lost = silent(600, id="before", status=WorkerStatus.LOST)
+    assert assess(facts(workers=[lost, DAEMON])).level is HEALTHY
+    gone = replace(lost, pid=8)
+    assert "lost_worker" in problems(workers=[gone, DAEMON])
+    assert list(problems(workers=[gone])) == ["no_daemon"]
+
+
+def test_live_daemons_are_those_that_may_claim() -> None:
+    """Not what is late beyond its lock timeout, about to stop, or runs single jobs only."""
+    others = [
+        silent(61),
+        replace(DAEMON, status=WorkerStatus.STOPPING),
+        replace(DAEMON, worker_type=WorkerType.JOB_WORKER),
+    ]
+    assert live_daemons(facts(workers=[*others, DAEMON])) == [DAEMON]
 
 
 def test_every_daemon_is_judged_by_its_own_lock_timeout() -> None:
@@ -186,7 +229,7 @@ def test_a_dead_daemon_is_dated() -> None:
     """The last heartbeat of a daemon that is gone says since when."""
     problem = problems(workers=[silent(600), silent(300)])["no_daemon"]
     assert problem.since == NOON - 300 * SECOND
-    assert "the last heartbeat was 5 min ago" in problem.message
+    assert "one went silent 5 min ago" in problem.message
 
 
 @pytest.mark.parametrize(("age", "level"), [(5, HEALTHY), (6, CRITICAL)])
@@ -234,6 +277,32 @@ def test_what_is_not_to_fire_is_not_overdue(schedule: ScheduleState) -> None:
     assert "overdue" not in problems(schedules=[schedule])
 
 
+def test_what_has_left_the_code_is_not_overdue() -> None:
+    """Retired schedules wait for nobody, whatever their row says."""
+    assert is_overdue(due(61), NOON, 60 * SECOND)
+    assert not is_overdue(due(61, retired_at=NOON), NOON, 60 * SECOND)
+
+
+def test_of_many_overdue_schedules_the_rest_is_counted() -> None:
+    """Where there are more than are told one by one, how many more is said, as critical."""
+    counts = ScheduleCounts(total=9, enabled=9, overdue=5, problem=3)
+    found = assess(facts(schedules=[due(99), due(99, problem="x")], counts=counts)).problems
+    assert [(one.kind, one.target, one.level) for one in found] == [
+        ("overdue", "schedule feed", CRITICAL),
+        ("overdue", "4 more schedules", CRITICAL),
+        ("schedule_stopped", "schedule feed", WARNING),
+        ("schedule_stopped", "2 more schedules", WARNING),
+    ]
+
+
+@pytest.mark.parametrize(("queued", "said"), [(700, "700"), (10_000, "10000 or more")])
+def test_of_many_waiting_firings_the_rest_is_counted(queued: int, said: str) -> None:
+    """A backlog is told by its oldest firings and by how many are queued."""
+    found = assess(facts(waiting=[waiting(99)], more_waiting=True, queued=queued)).problems
+    assert [one.kind for one in found] == ["overdue", "overdue"]
+    assert found[1].message == f"more firings have waited too long; {said} are queued in all"
+
+
 @pytest.mark.parametrize(("wait", "overdue"), [(60, False), (61, True)])
 def test_a_firing_that_nobody_claims_is_overdue(wait: float, overdue: bool) -> None:
     """A queued firing that no overlap holds back is overdue like a schedule."""
@@ -278,14 +347,41 @@ def test_a_firing_that_waits_for_a_lock_names_it() -> None:
     assert found["lock"].level is WARNING
 
 
-@pytest.mark.parametrize(
-    ("declares", "drifts"),
-    [({}, False), ({"feed": "abc"}, False), ({"feed": "xyz"}, True), ({"other": "xyz"}, False)],
-)
-def test_two_versions_of_the_code_are_a_drift(declares: dict[str, str], drifts: bool) -> None:
-    """A daemon that declares a schedule otherwise than the last sync is shown, as a warning."""
-    worker = replace(DAEMON, declares={"schedules": declares})
-    assert ("drift" in problems(workers=[worker])) is drifts
+def test_two_versions_of_the_code_are_a_drift() -> None:
+    """A daemon that declares schedules otherwise than the last sync is shown, as a warning."""
+    drift = Drift(DAEMON, ("a", "b", "c", "d", "e", "f", "g"))
+    problem = problems(drifts=[drift])["drift"]
+    assert (problem.level, problem.since) == (WARNING, DAEMON.started_at)
+    assert "host:7 declares a, b, c, d, e and 2 more otherwise" in problem.message
+
+
+def test_a_schedule_whose_jobs_nobody_knows_is_a_warning() -> None:
+    """It names the jobs and what to do; without a live daemon that is the problem instead."""
+    lacking = [Unclaimed("feed", ("import",)), Unclaimed("mixed")]
+    found = assess(facts(unclaimed=lacking)).problems
+    assert [(one.kind, one.target, one.level) for one in found] == [
+        ("unknown_jobs", "schedule feed", WARNING),
+        ("unknown_jobs", "schedule mixed", WARNING),
+    ]
+    assert "no live daemon knows import: deploy the code" in found[0].message
+    assert "no live daemon knows all of its jobs" in found[1].message
+    assert list(problems(unclaimed=lacking, workers=[])) == ["no_daemon"]
+
+
+def test_schedules_without_known_jobs_are_told_up_to_a_number() -> None:
+    """A daemon of the wrong code is one line more, not ten thousand."""
+    many = [Unclaimed(f"s{number}", ("a",)) for number in range(10_000)]
+    found = assess(facts(unclaimed=many)).problems
+    assert len(found) == 51
+    assert found[-1].message == "9950 more schedules run jobs that no live daemon knows"
+
+
+def test_tables_that_are_older_than_the_code_are_a_warning() -> None:
+    """With both versions and the command that mends it."""
+    problem = problems(tables_behind=("1.1", "1.2"))["schema"]
+    assert problem.level is WARNING
+    assert "version 1.1, older than this code's 1.2" in problem.message
+    assert "python -m jobsched migrate" in problem.message
 
 
 @pytest.mark.parametrize(
@@ -303,4 +399,4 @@ def test_the_worst_problem_speaks_first() -> None:
     health = assess(facts(schedules=[due(999)], skew=5 * SECOND))
     assert health.level is CRITICAL
     assert health.message.startswith("schedule 'feed' is overdue: it was due 16 min ago")
-    assert health.message.endswith("(and 1 more)")
+    assert health.message.endswith("(and 1 more problem)")

@@ -1,4 +1,4 @@
-"""How the tests deal with servers that are not there: aloud."""
+"""How the tests deal with servers and programs that are not there: aloud."""
 
 import os
 import shutil
@@ -13,6 +13,8 @@ NOBODY_LISTENS = {
     "JOBSCHED_TEST_POSTGRESQL_URL": "postgresql+psycopg://postgres@127.0.0.1:1/postgres",
     "JOBSCHED_TEST_MARIADB_URL": "mariadb+pymysql://root@127.0.0.1:1/test",
     "JOBSCHED_TEST_REDIS_URL": "redis://127.0.0.1:1/0",
+    "JOBSCHED_TEST_CHROMIUM": "/nowhere/chromium",
+    "JOBSCHED_TEST_AXE": "/nowhere/axe.min.js",
 }
 SUITE = """
 import pytest
@@ -23,6 +25,10 @@ def test_each(database_url): assert database_url.startswith("sqlite:")
 def test_servers(database_url): pass
 
 def test_redis(redis_url): pass
+
+def test_browser(chromium): pass
+
+def test_axe(chromium, axe_script): pass
 """
 
 
@@ -45,23 +51,27 @@ def run(suite: Path, require: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_absent_servers_leave_out_their_tests_aloud(suite: Path) -> None:
-    """Without servers the SQLite tests run and pass, and the summary says which others were left
-    out, why, and what to set."""
+    """Without servers and browser the SQLite tests run and pass, and the summary says which others
+    were left out, why, and what to set."""
     done = run(suite, require="")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "1 passed, 5 deselected" in done.stdout
+    assert "1 passed, 7 deselected" in done.stdout
     assert "left out for want of a server" in done.stdout
     for server, count in (("postgresql", 2), ("mariadb", 2), ("redis", 1)):
         assert f"{server}: {count} tests; nothing answers at 127.0.0.1:1" in done.stdout
         assert f"JOBSCHED_TEST_{server.upper()}_URL" in done.stdout
+    for name, count, variable in (("browser", 2, "CHROMIUM"), ("axe", 1, "AXE")):
+        assert f"{name}: {count} tests; there is no /nowhere/" in done.stdout
+        assert f"JOBSCHED_TEST_{variable} names another file" in done.stdout
 
 
 def test_a_required_server_must_answer(suite: Path) -> None:
     """Where a server is required its absence fails the run, before any test."""
-    done = run(suite, require="postgresql, redis")
+    done = run(suite, require="postgresql, redis, browser")
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
-    assert "JOBSCHED_TEST_REQUIRE is not met: postgresql: nothing answers" in done.stderr
+    assert "JOBSCHED_TEST_REQUIRE is not met: browser: there is no /nowhere/" in done.stderr
     assert "redis: nothing answers" in done.stderr
+    assert "postgresql: nothing answers" in done.stderr
     assert "mariadb" not in done.stderr
 
 
@@ -69,4 +79,4 @@ def test_an_unknown_required_server_is_refused(suite: Path) -> None:
     """A misspelt name does not make the requirement vanish."""
     done = run(suite, require="postgres")
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
-    assert "may name postgresql, mariadb, redis" in done.stderr
+    assert "may name postgresql, mariadb, redis, browser, axe" in done.stderr

@@ -17,6 +17,7 @@ from jobsched.cli.logs import logs
 from jobsched.cli.operators import cancel, disable, enable, retry, trigger
 from jobsched.cli.program import Program
 from jobsched.cli.schema import check, migrate, prune
+from jobsched.cli.serve import serve
 from jobsched.cli.target import Target
 
 
@@ -73,5 +74,6 @@ for command in (
     check,
     migrate,
     prune,
+    serve,
 ):
     main.add_command(command)

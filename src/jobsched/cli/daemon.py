@@ -3,13 +3,16 @@
 import logging
 import os
 import sys
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from jobsched.cli import documents, events, options, phrases, tables
+from jobsched import documents, phrases
+from jobsched.cli import events, options, tables
+from jobsched.cli.printing import show
 from jobsched.cli.target import Target
 from jobsched.model import FiringStatus, ScheduleState, SyncReport
 
@@ -89,12 +92,14 @@ def exec_(
     scheduler = context.obj.declared()
     handler = None if as_json else events.show_job_logs()
     try:
-        firing = scheduler.exec(job, params=params, by=by)
+        # What the job prints is no part of the document.
+        with redirect_stdout(sys.stderr) if as_json else nullcontext():
+            firing = scheduler.exec(job, params=params, by=by)
     finally:
         if handler is not None:
             logging.getLogger().removeHandler(handler)
     if as_json:
-        documents.show(documents.firing(firing))
+        show(documents.firing_with_runs(firing))
     else:
         for run_ in phrases.failed_runs(firing):
             click.echo(phrases.harmless(run_.traceback or phrases.failure(run_)).rstrip())

@@ -4,9 +4,10 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
+from typing import Any
 
-from jobsched.cli.documents import Document, time
-from jobsched.cli.phrases import harmless, instant, one_line
+from jobsched.documents import time
+from jobsched.phrases import harmless, instant, one_line
 
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("text", "json")
@@ -60,7 +61,7 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as one line of JSON Lines."""
-        document: Document = {
+        document: dict[str, Any] = {
             "time": time(_time_of(record)),
             "level": record.levelname,
             "logger": record.name,

@@ -2,8 +2,10 @@
 
 import click
 
-from jobsched.cli import documents, options, phrases, tables
+from jobsched import documents, phrases
+from jobsched.cli import options, tables
 from jobsched.cli.listing import show_workers
+from jobsched.cli.printing import show
 from jobsched.cli.target import Target
 from jobsched.errors import DatabaseError, SchemaError
 from jobsched.model import Health, HealthLevel, Status
@@ -36,7 +38,7 @@ def health(context: click.Context, max_age: float | None, as_json: bool) -> None
     """
     found = _health(context.obj, max_age)
     if as_json:
-        documents.show(documents.health(found))
+        show(documents.health(found))
     else:
         click.echo(f"{tables.styled(found.level)}: {phrases.one_line(found.message)}")
     context.exit(1 if found.level is HealthLevel.CRITICAL else 0)
@@ -52,7 +54,7 @@ def status(target: Target, as_json: bool) -> None:
     """
     found = target.scheduler().status()
     if as_json:
-        documents.show(documents.status(found))
+        show(documents.status(found))
         return
     click.echo(f"App {found.app} at {phrases.moment(found.now.replace(microsecond=0))}")
     click.echo(f"{tables.styled(found.health.level)}: {phrases.one_line(found.health.message)}")

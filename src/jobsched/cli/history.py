@@ -4,7 +4,9 @@ from collections.abc import Iterator, Sequence
 
 import click
 
-from jobsched.cli import documents, options, phrases, tables
+from jobsched import documents, phrases
+from jobsched.cli import options, tables
+from jobsched.cli.printing import show
 from jobsched.cli.target import Target, schedule_ids, suggesting
 from jobsched.errors import NotFoundError
 from jobsched.model import Firing, FiringStatus, JobRun
@@ -56,7 +58,7 @@ def history(
         _refuse_unknown(schedule_id, schedule_ids(scheduler), scheduler.app)
     firings = scheduler.history(schedule_id, limit=count, before=before, status=wanted)
     if as_json:
-        documents.show([documents.firing(firing) for firing in firings])
+        show([documents.firing_with_runs(firing) for firing in firings])
     elif firings:
         tables.show(
             ("firing", "of", "for", "trigger", "status", "took", "why"),

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from jobsched.cli import documents, options, phrases, tables
+from jobsched import documents, phrases
+from jobsched.cli import options, tables
+from jobsched.cli.printing import show
 from jobsched.cli.target import Target, schedule_ids, suggesting
 from jobsched.errors import NotFoundError
 from jobsched.model import JobState, ScheduleState, Worker
@@ -26,7 +28,7 @@ def schedules(target: Target, retired: bool, as_json: bool) -> None:
     scheduler = target.scheduler()
     states = scheduler.list_schedules(retired=retired)
     if as_json:
-        documents.show([documents.schedule(state) for state in states])
+        show([documents.schedule(state) for state in states])
     elif states:
         now = scheduler.database.time.now()
         tables.show(
@@ -47,7 +49,7 @@ def jobs(target: Target, retired: bool, as_json: bool) -> None:
     scheduler = target.scheduler()
     states = scheduler.list_jobs(retired=retired)
     if as_json:
-        documents.show([documents.job(state) for state in states])
+        show([documents.job(state) for state in states])
     elif states:
         tables.show(
             ("job", "group", "depends on", "policy", "state", "description"),
@@ -67,7 +69,7 @@ def workers(target: Target, ended: bool, as_json: bool) -> None:
     registered = scheduler.list_workers(ended=ended)
     now = scheduler.database.time.now()
     if as_json:
-        documents.show([documents.worker(one, now) for one in registered])
+        show([documents.worker(one, now) for one in registered])
     elif registered:
         show_workers(registered, now)
     else:
@@ -103,7 +105,7 @@ def next_(target: Target, schedule_id: str, count: int, as_json: bool) -> None:
         chosen = [_named(scheduler, states, schedule_id)]
     coming = _coming(scheduler, chosen, count)
     if as_json:
-        documents.show(
+        show(
             [
                 documents.occurrence(state.declaration.id, at, state.declaration.timing.timezone)
                 for at, state in coming

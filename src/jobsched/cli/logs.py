@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from jobsched.cli import documents, options, phrases, tables
+from jobsched import documents, phrases
+from jobsched.cli import options, tables
+from jobsched.cli.printing import show_line
 from jobsched.cli.target import schedule_ids, suggesting, warn_without_daemon
 from jobsched.model import LIVE_FIRINGS, Firing, FiringStatus, JobRun, LogLine
 
@@ -172,7 +174,7 @@ def _latest(scheduler: "Scheduler", schedule_id: str) -> int | None:
 def _print(lines: Iterable[Said], as_json: bool) -> None:
     for line, run in lines:
         if as_json:
-            documents.show_line(documents.log_line(line, run))
+            show_line(documents.log_line(line, run))
         else:
             who = f"{phrases.attempt(run)}: " if run else ""
             click.echo(

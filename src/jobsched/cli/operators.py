@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from jobsched.cli import documents, options, phrases
+from jobsched import documents, phrases
+from jobsched.cli import options
+from jobsched.cli.printing import show
 from jobsched.cli.target import Target, schedule_ids, suggesting, warn_without_daemon
 from jobsched.errors import JobschedError
 from jobsched.model import FiringStatus, JobRunStatus, ScheduleState
@@ -124,9 +126,9 @@ def trigger(
     else:
         job = job_name or ""
         with suggesting(job, lambda: _job_names(scheduler)):
-            firing = scheduler.enqueue(job, params=params, key=key, by=by)
+            firing = scheduler.trigger_job(job, params=params, key=key, by=by)
     if as_json:
-        documents.show(documents.firing(firing, runs=False))
+        show(documents.firing(firing))
         return
     follow = target.command("logs", "--firing", str(firing.id), "--follow")
     click.echo(f"Firing {firing.id} of {phrases.target(firing)} is {firing.status}. See: {follow}")
@@ -154,7 +156,7 @@ def cancel(
     """
     firing = target.scheduler().cancel(firing_id, job=job, reason=reason, by=by)
     if as_json:
-        documents.show(documents.firing(firing, runs=False))
+        show(documents.firing(firing))
     elif firing.status is FiringStatus.CANCELLED:
         click.echo(f"Firing {firing.id} of {phrases.target(firing)} is CANCELLED.")
     else:
@@ -176,7 +178,7 @@ def retry(target: Target, firing_id: int, by: str, as_json: bool) -> None:
     scheduler = target.scheduler()
     firing = scheduler.retry(firing_id, by=by)
     if as_json:
-        documents.show(documents.firing(firing, runs=False))
+        show(documents.firing(firing))
         return
     again = [
         run.job_name
@@ -212,7 +214,7 @@ def _switch(
             if not as_json:
                 click.echo(say(switched[-1]))
     if as_json:
-        documents.show([documents.schedule(state) for state in switched])
+        show([documents.schedule(state) for state in switched])
     context.exit(0 if len(switched) == len(dict.fromkeys(ids)) else 1)
 
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import click
 
-from jobsched.cli.phrases import harmless, one_line
 from jobsched.cli.target import Target
 from jobsched.errors import DatabaseError, DeclarationError, JobschedError
+from jobsched.phrases import harmless, one_line
 
 INTERRUPTED = 130
 """The exit code after Ctrl+C, as shells have it."""

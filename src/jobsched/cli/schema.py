@@ -2,7 +2,9 @@
 
 import click
 
-from jobsched.cli import documents, options, phrases
+from jobsched import documents, phrases
+from jobsched.cli import options
+from jobsched.cli.printing import show
 from jobsched.cli.target import Target
 
 
@@ -19,7 +21,7 @@ def check(context: click.Context, app: str | None, as_json: bool) -> None:
     scheduler = context.obj.declared(app)
     problems = scheduler.check()
     if as_json:
-        documents.show(documents.problems(problems))
+        show(documents.problems(problems))
     elif problems:
         for problem in problems:
             click.echo(phrases.one_line(problem))
@@ -41,7 +43,7 @@ def migrate(context: click.Context, only_check: bool) -> None:
     Daemons do so at their start, unless JOBSCHED_AUTO_MIGRATE=false.
     """
     target: Target = context.obj
-    scheduler = target.scheduler()
+    scheduler = target.scheduler(make_file=True)
     if only_check:
         from jobsched.store import schema
 
@@ -74,7 +76,7 @@ def prune(context: click.Context, dry_run: bool, days: int | None, as_json: bool
     """
     pruned = context.obj.scheduler().prune(days=days, dry_run=dry_run)
     if as_json:
-        documents.show(documents.pruned(pruned))
+        show(documents.pruned(pruned))
         return
     said = ", ".join(
         phrases.counted(number, what)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import click
 
-from jobsched.cli.phrases import one_line
+from jobsched.phrases import one_line
 
 GAP = 2
 """Blanks between two columns."""

@@ -3,18 +3,20 @@
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from jobsched.cli import apps
-from jobsched.cli.phrases import one_line
-from jobsched.errors import NotFoundError
+from jobsched.errors import ConfigurationError, NotFoundError
 from jobsched.model import HealthLevel
+from jobsched.phrases import one_line
 from jobsched.values import did_you_mean
 
 if TYPE_CHECKING:
     from jobsched.scheduler import Scheduler
+    from jobsched.store.database import Database
 
 
 @dataclass
@@ -45,12 +47,18 @@ class Target:
             raise apps.NoSuchApp(f"which APP? {apps.HOW_TO_NAME}")
         return self._load(reference)
 
-    def scheduler(self) -> "Scheduler":
+    def scheduler(self, *, make_file: bool = False) -> "Scheduler":
         """A scheduler on the database: `--database-url`, else the app's, else the settings'.
 
         With `--database-url` an app is loaded only when `--app` names one, for its name and
-        settings.
+        settings. An SQLite file is not made by looking for it: raises ConfigurationError.
         """
+        opened = self._opened_scheduler()
+        if not make_file:
+            _refuse_missing_file(opened.database)
+        return opened
+
+    def _opened_scheduler(self) -> "Scheduler":
         reference = self.app if self.database_url else apps.find(self.app)
         loaded = self._load(reference) if reference else None
         if loaded is not None and not (self.database_url or self.app_name):
@@ -94,6 +102,18 @@ class Target:
         self.reference = reference
         self._opened.append(loaded)
         return loaded
+
+
+def _refuse_missing_file(database: "Database") -> None:
+    name = database.engine.url.database
+    if database.dialect != "sqlite" or database.in_memory or not name or name.startswith("file:"):
+        return
+    path = Path(name).resolve()
+    if not path.exists():
+        raise ConfigurationError(
+            f"there is no SQLite file {path}: go to the folder of the app, name it by "
+            "--database-url, or start a daemon, which makes it"
+        )
 
 
 @contextmanager

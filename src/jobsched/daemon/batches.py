@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from jobsched.daemon.execution import Execution
-from jobsched.store.record import Batch, LogRecord, RunNote
+from jobsched.store.batch import Batch, LogRecord, RunNote
 
 
 class Batches(dict[str, Batch]):
@@ -11,7 +11,11 @@ class Batches(dict[str, Batch]):
 
     def of(self, execution: Execution) -> Batch:
         """The batch of the registration that claimed the firing."""
-        return self.setdefault(execution.worker_id, Batch(execution.worker_id))
+        return self[execution.worker_id]
+
+    def __missing__(self, worker_id: str) -> Batch:
+        batch = self[worker_id] = Batch(worker_id)
+        return batch
 
     def add_notes(
         self, notes: Iterable[LogRecord | RunNote], executions: Mapping[int, Execution]

@@ -2,7 +2,8 @@
 
 from datetime import timedelta
 
-from jobsched.daemon.runner import CancelRequest, Runner
+from jobsched.daemon.inbox import CancelRequest
+from jobsched.daemon.runner import Runner
 from jobsched.settings import Settings
 from jobsched.store import cancels
 from jobsched.store.database import Database

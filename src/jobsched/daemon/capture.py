@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from jobsched.daemon.reports import clipped, storable
-from jobsched.store.record import LogRecord, RunNote
+from jobsched.redaction import redacted_text
+from jobsched.store.batch import LogRecord, RunNote
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ def send(record: logging.LogRecord, identity: RunIdentity) -> None:
             run_id=identity.run_id,
             firing_id=identity.firing_id,
             level=storable(record.levelname)[:20],
-            message=clipped(message),
+            message=clipped(redacted_text(message)),
             created_at=identity.now(),
         )
     )

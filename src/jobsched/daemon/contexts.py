@@ -9,8 +9,8 @@ from jobsched.daemon.outcomes import job_logger
 from jobsched.daemon.reports import clipped
 from jobsched.model import Firing, JobRun
 from jobsched.store import history
+from jobsched.store.batch import RunNote
 from jobsched.store.database import Database
-from jobsched.store.record import RunNote
 
 
 def context_for(

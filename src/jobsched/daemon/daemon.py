@@ -10,7 +10,7 @@ from jobsched.clock import Clock
 from jobsched.daemon.calling import Around
 from jobsched.daemon.cancellation import CancellationPass
 from jobsched.daemon.capture import Capture
-from jobsched.daemon.events import emit
+from jobsched.daemon.events import emit, logger
 from jobsched.daemon.firing import FiringPass
 from jobsched.daemon.heartbeat import Heart
 from jobsched.daemon.launch import Launcher
@@ -28,7 +28,7 @@ from jobsched.locks import LockBackend
 from jobsched.model import WorkerStatus, WorkerType
 from jobsched.registry import Job
 from jobsched.settings import Settings
-from jobsched.store import sync
+from jobsched.store import rehearsal, sync
 from jobsched.store.claim import Claimed
 from jobsched.store.database import Database
 from jobsched.store.hints import CHECK_S
@@ -96,11 +96,12 @@ class Daemon:
             frozenset(parts.jobs),
             self._locks,
             self.runner.adopt,
+            one_priority=len({one.priority for one in parts.code.schedules.values()}) <= 1,
         )
         self.recovery = RecoveryPass(database, settings, parts.code, self.heart)
         self._cancellation = CancellationPass(database, settings, self.runner)
         services: list[Service] = [
-            _Registration(self),
+            _Registration(self, settings.lock_timeout),
             self._locks,
             self.firing,
             self._cancellation,
@@ -108,8 +109,10 @@ class Daemon:
             PruningPass(database, settings, parts.code.app),
         ]
         self.looper = Looper(services, clock)
-        self.recovery.on_recovered = self.looper.wake
-        self.runner.on_slot_free = self.looper.wake
+        self.recovery.on_recovered = self.wake
+        self.runner.on_slot_free = self.wake
+        self.runner.on_ends = self._claim_meanwhile
+        self.firing.on_slots_back = self.runner.slots_are_back
         self.runner.on_left = self._left
         self.runner.may_start = self.heart.is_fresh
         self.heart.running = lambda: self._slots.taken
@@ -118,7 +121,7 @@ class Daemon:
         self._stop_beating = threading.Event()
         self._threads: dict[str, threading.Thread] = {}
         self._listener = threading.Thread(
-            target=Listener(database, clock, self.looper.wake).run,
+            target=Listener(database, clock, self.wake).run,
             args=(self._stop_looping,),
             name="jobsched-listener",
             daemon=True,
@@ -143,7 +146,7 @@ class Daemon:
     def start(self) -> None:
         """Start the threads of a registered daemon."""
         self.start_running()
-        self._start_thread("looper", lambda: self.looper.run(self._stop_looping))
+        self._start_thread("looper", self._loop)
         self._listener.start()
 
     def start_running(self) -> None:
@@ -231,6 +234,11 @@ class Daemon:
         self._ended = True
         Capture.remove()
 
+    def wake(self) -> None:
+        """Something has changed: look at once; from any thread."""
+        self.firing.look_again()
+        self.looper.wake()
+
     def is_draining(self) -> bool:
         """Whether somebody has asked it to stop."""
         return self._stop_looping.is_set()
@@ -245,18 +253,20 @@ class Daemon:
     def tick(self) -> timedelta:
         """One turn of the loop, and every job run that follows from it, in this thread."""
         self.heart.beat()
+        self.firing.look_again()
         self.looper.hurry()  # what was asked for since the last tick is seen in this one
         while True:
             delay = self.looper.turn()
             if self.runner.idle.is_set():
                 return delay
             self._step_until_idle()
+            self.firing.look_again()
             self.looper.hurry()
 
     def run_to_its_end(self, claimed: Claimed) -> None:
         """Run one firing in the runner's thread, and wait for it; operators can cancel it."""
         self._slots.take(claimed.started)
-        self.runner.adopt(claimed)
+        self.runner.adopt([claimed])
         while not self.wait_idle(timedelta(seconds=1)):
             self._cancellation.run_once()
 
@@ -267,6 +277,17 @@ class Daemon:
             self.runner.step()
 
     # Within
+
+    def _loop(self) -> None:
+        self._rehearse()
+        self.looper.run(self._stop_looping)
+
+    def _rehearse(self) -> None:
+        app, worker_id = self._parts.code.app, self.heart.worker_id
+        try:
+            self._parts.database.query(lambda tx: rehearsal.rehearse(tx, app, worker_id))
+        except Exception:  # what is wrong is said by the passes, which try again
+            logger.debug("the rehearsal failed", exc_info=True)
 
     def register_anew(self) -> None:
         """This worker was declared dead: it goes on under a new id; old runs keep the old one."""
@@ -283,7 +304,12 @@ class Daemon:
             worker_id=self.heart.worker_id,
             was=old,
         )
-        self.looper.wake()
+        self.wake()
+
+    def _claim_meanwhile(self) -> None:
+        """What waits for a slot need not wait for the end of the job before it to be written."""
+        if self.firing.wants_slots and not self.is_draining():
+            self.looper.wake()
 
     def _left(self, firing_ids: Sequence[int]) -> None:
         self._locks.leave(firing_ids)
@@ -309,8 +335,9 @@ class _Registration:
     name = "registration"
     eager = False
 
-    def __init__(self, daemon: Daemon) -> None:
+    def __init__(self, daemon: Daemon, lock_timeout: timedelta) -> None:
         self._daemon = daemon
+        self._interval = min(timedelta(seconds=3), lock_timeout / 20)
         self._asked = False
 
     def run_once(self) -> timedelta:
@@ -321,4 +348,4 @@ class _Registration:
         elif not heart.is_fresh() and not self._asked:
             self._daemon.runner.ask_reruns_to_stop()
         self._asked = not heart.is_fresh()
-        return timedelta(seconds=1)
+        return self._interval

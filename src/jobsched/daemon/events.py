@@ -10,6 +10,11 @@ from typing import Any
 logger = logging.getLogger("jobsched.daemon")
 
 
+def is_heard(level: int = logging.INFO) -> bool:
+    """Whether anybody listens: what is said thousands of times a second is put in words then."""
+    return logger.isEnabledFor(level)
+
+
 def emit(event: str, message: str, *, level: int = logging.INFO, **fields: Any) -> None:
     """Say what happened."""
     logger.log(level, message, extra={"event": event, "fields": fields})

@@ -7,7 +7,7 @@ from typing import Any
 from jobsched.daemon.daemon import Daemon, Parts
 from jobsched.model import FiringStatus, JobState, PlannedJob, TriggerType, WorkerType
 from jobsched.registry import Job
-from jobsched.store import firings, plans
+from jobsched.store import audit, firings, plans
 from jobsched.store.claim import Claimed
 from jobsched.store.database import Transaction
 from jobsched.store.firings import NewFiring
@@ -61,6 +61,14 @@ def _claimed(
             claimed_by=worker_id,
             requested_by=by,
         ),
+    )
+    audit.write(
+        tx,
+        app=parts.code.app,
+        who=by,
+        what="exec",
+        target=f"job {job.name}",
+        after={"firing_id": firing.id, "params": dict(params)},
     )
     definition = job.definition
     runs = plans.first_runs(

@@ -18,10 +18,10 @@ from jobsched.model import (
 )
 from jobsched.planning.attempts import after_failure, after_loss
 from jobsched.planning.plan import Standing, ending, ready, skipped_by, waits_until
+from jobsched.store.batch import Batch, HandBack, RunEnd
 from jobsched.store.claim import Claimed
 from jobsched.store.firings import FiringEnd
 from jobsched.store.plans import NewRun
-from jobsched.store.record import Batch, HandBack, RunEnd
 
 _S = JobRunStatus
 
@@ -47,11 +47,11 @@ class Execution:
 
     def __post_init__(self) -> None:
         """Take the rows as the claim read them; jobs stay in plan order."""
-        for run in sorted(self.claimed.runs, key=lambda run: run.attempt):
+        for run in self.claimed.runs:
             attempt = Attempt(run, run.id, run.status, run.available_at)
             self.attempts.setdefault(run.job_name, []).append(attempt)
-        position = {run.job_name: n for n, run in reversed(list(enumerate(self.claimed.runs)))}
-        self.attempts = dict(sorted(self.attempts.items(), key=lambda item: position[item[0]]))
+        for attempts in self.attempts.values():
+            attempts.sort(key=lambda attempt: attempt.run.attempt)
 
     @property
     def firing_id(self) -> int:
@@ -73,6 +73,8 @@ class Execution:
 
     def startable(self, now: datetime) -> list[Attempt]:
         """The attempts that may start now, in plan order."""
+        if not self._has(_S.QUEUED):
+            return []
         names = set(ready(self._standings(), now))
         return [last for last in self._last() if last.run.job_name in names and last.run_id]
 
@@ -158,13 +160,13 @@ class Execution:
 
     def leave(self, now: datetime, batch: Batch, *, draining: bool) -> bool:
         """End or hand back the firing if there is nothing left to do here; whether it went."""
+        if self._has(_S.RUNNING):
+            return False
         firing = self.claimed.firing
         status = ending(last.status for last in self._last())
         if status is not None:
             batch.firing_ends.append(FiringEnd(firing, status, self.cancelled))
             return True
-        if self.running():
-            return False
         until = waits_until(self._standings(), now)
         if until is not None:
             batch.hand_backs.append(HandBack(firing, FiringStatus.WAITING, until))
@@ -174,13 +176,11 @@ class Execution:
             return True
         return False
 
-    def written(self, attempt_ids: dict[tuple[int, str, int], int]) -> None:
-        """The new attempts have their rows now."""
-        for (firing_id, job, number), run_id in attempt_ids.items():
-            if firing_id == self.firing_id:
-                for attempt in self.attempts[job]:
-                    if attempt.run.attempt == number:
-                        attempt.run_id = run_id
+    def written(self, job: str, number: int, run_id: int) -> None:
+        """The new attempt has its row now."""
+        for attempt in self.attempts[job]:
+            if attempt.run.attempt == number:
+                attempt.run_id = run_id
 
     def find(self, run_id: int) -> Attempt | None:
         """The attempt of this id, unless it had ended before the firing was claimed.
@@ -199,6 +199,10 @@ class Execution:
         if found is None:
             raise LookupError(f"job run {run_id} is not of firing {self.firing_id}")
         return found
+
+    def _has(self, status: JobRunStatus) -> bool:
+        """Whether a job's last attempt stands there; asked of every execution at every step."""
+        return any(attempts[-1].status is status for attempts in self.attempts.values())
 
     def _last(self) -> list[Attempt]:
         return [attempts[-1] for attempts in self.attempts.values()]
@@ -244,6 +248,8 @@ class Execution:
         self.attempts[run.job_name].append(Attempt(successor, None, _S.QUEUED, available_at))
 
     def _skip_blocked(self, now: datetime, batch: Batch) -> None:
+        if not self._has(_S.QUEUED):
+            return
         blockers = skipped_by(self._standings())
         for last in self._last():
             blocker = blockers.get(last.run.job_name)
@@ -275,10 +281,6 @@ class Execution:
             for new in batch.attempts
             if (new.firing_id, new.job.name) != (self.firing_id, attempt.run.job_name)
         ]
-
-    def is_live(self) -> bool:
-        """Whether any of its jobs has not ended."""
-        return any(last.status in LIVE_RUNS for last in self._last())
 
 
 def _successor(run: JobRun, number: int) -> JobRun:

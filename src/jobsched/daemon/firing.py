@@ -3,8 +3,9 @@
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -12,12 +13,13 @@ from jobsched.daemon.events import emit_failure
 from jobsched.daemon.heartbeat import Heart
 from jobsched.daemon.locking import ScheduleLocks
 from jobsched.daemon.outcomes import say_firing_skipped
+from jobsched.daemon.pacing import FRESH, GATHER, PATIENCE, Contention, Shortage, Sight
 from jobsched.daemon.reports import clipped
 from jobsched.daemon.slots import Reservation, Slots
 from jobsched.errors import DatabaseError
 from jobsched.model import Reason
 from jobsched.settings import Settings
-from jobsched.store import candidates, claim, fire, schedules
+from jobsched.store import candidates, claim, due_schedules, fire, schedules
 from jobsched.store.candidates import Claimer
 from jobsched.store.claim import Claimed, ClaimOutcome
 from jobsched.store.database import Database, Transaction
@@ -25,9 +27,10 @@ from jobsched.store.fire import FireOutcome
 from jobsched.store.peek import Peek, peek
 
 AT_ONCE = timedelta(0)
-CONTENDED = timedelta(milliseconds=20)
-"""How soon to look again at rows that another daemon held; longer each time it still does."""
-LONGEST_CONTENDED = timedelta(seconds=1)
+LEAD = timedelta(milliseconds=25)
+"""How long before schedules are due their transaction begins: it ends when they are."""
+MARGIN = timedelta(microseconds=250)
+"""How exactly the database's time is known; the transaction asks it, too."""
 _BATCH = {"sqlite": 500, "postgresql": 500, "mysql": 50, "mariadb": 50}
 """Due schedules in one transaction; large ones deadlock on MySQL and MariaDB."""
 
@@ -47,9 +50,14 @@ class FiringPass:
         slots: Slots,
         knows: frozenset[str],
         locks: ScheduleLocks,
-        adopt: Callable[[Claimed], None],
+        adopt: Callable[[Sequence[Claimed]], None],
+        *,
+        one_priority: bool,
     ) -> None:
-        """`adopt` takes over what was claimed; its running job runs have their slots already."""
+        """`adopt` takes over what was claimed; its running job runs have their slots already.
+
+        With `one_priority` whichever schedule is due first is first, without a look at the others.
+        """
         self._database = database
         self._settings = settings
         self._app = app
@@ -58,8 +66,12 @@ class FiringPass:
         self._knows = knows
         self._locks = locks
         self._adopt = adopt
+        self._orderly = one_priority and not locks.shared
         self._batch = _BATCH[database.dialect]
-        self._contended = 0
+        self._sight = Sight()
+        self._shortage = Shortage(slots.capacity)
+        self._contention = Contention()
+        self.on_slots_back: Callable[[], None] = lambda: None
         self._held: Counter[int] = Counter()
         self._lock = threading.Lock()
         self._in_doubt = False
@@ -79,59 +91,149 @@ class FiringPass:
         with self._lock:  # counted: a firing may be claimed again before its leaving gets here
             self._held -= Counter(set(firing_ids))
 
+    def look_again(self) -> None:
+        """Something has changed since the last look; from any thread."""
+        self._sight.spoil()
+
+    @property
+    def wants_slots(self) -> bool:
+        """Whether the last look left something because every slot was taken."""
+        return self._shortage.is_felt
+
     def _look(self) -> timedelta:
         if self._in_doubt:
             self._adopt_the_unknown()
-        retry_before = self._retry_before()
-        seen = peek(self._database, self._app, retry_before)
-        if seen.due_at is not None and seen.due_at <= seen.now:
-            if self._fire(retry_before) == self._batch:
-                return AT_ONCE  # there may be more
-            seen = peek(self._database, self._app, retry_before)
-        contended = seen.due_at is not None and seen.due_at <= seen.now
-        if seen.waiting_since is not None and seen.waiting_since <= seen.now and self._slots.free:
+        if self._shortage.gathers(self._slots.free, self._instant()):
+            return GATHER
+        seen = self._look_around()
+        contended = False
+        if seen.due_at is not None and seen.due_at - seen.now <= self._lead(seen):
+            if seen.is_waiting and self._orderly and self._slots.free:
+                self._claim()  # what waits was due before
+            wanted = self._portion(seen)
+            self._shortage.is_felt = wanted == 0
+            if wanted == 0:
+                return PATIENCE
+            ahead = seen.due_at if seen.due_at > seen.now else None
+            done = self._fire(wanted, ahead)
+            if done.decided == wanted:
+                self._shortage.is_felt = True  # there may be more
+                return AT_ONCE
+            contended = ahead is not None and not done.decided
+            seen = self._look_after(seen, done)
+        contended = contended or seen.is_due
+        if seen.is_waiting and self._slots.free:
             contended = self._claim() or contended
-        self._contended = self._contended + 1 if contended else 0
+        self._shortage.is_felt = seen.is_waiting and not self._slots.free
+        self._contention.note(contended)
         return self._delay(seen)
+
+    def _look_around(self) -> Peek:
+        """What there is to do: seen anew, unless what was seen before is known to hold."""
+        good_for = FRESH if self.wants_slots else self._settings.poll_interval
+        seen = self._sight.good(self._instant(), good_for)
+        if seen is not None:
+            now, lead = self._database.time.now(), self._lead(seen)
+            near = lead > AT_ONCE and seen.due_at is not None and seen.due_at - now <= lead
+            if self.wants_slots or near:
+                return replace(seen, now=now)
+        return self._look_anew()
+
+    def _look_anew(self) -> Peek:
+        def look() -> Peek:
+            return peek(self._database, self._app, self._retry_before())
+
+        return self._sight.look(look, self._instant())
+
+    def _look_after(self, seen: Peek, done: FireOutcome) -> Peek:
+        """The same after firing, which tells what follows unless another daemon has some of it."""
+        alone = 0 < done.decided == done.due
+        if self._lead(seen) and alone and not done.queued:
+            now = self._database.time.now()
+            return self._sight.correct(replace(seen, now=now, due_at=done.following))
+        return self._look_anew()
+
+    def _instant(self) -> float:
+        return self._database.clock.monotonic()
+
+    def _lead(self, seen: Peek) -> timedelta:
+        """How long before the time to begin: nothing else waits, and a server's clock is asked."""
+        server = self._database.now_expression is not None
+        return LEAD if server and not seen.is_waiting and self._slots.free else AT_ONCE
+
+    def _portion(self, seen: Peek) -> int:
+        """How many of the due schedules to fire now; 0 when a slot may become free in a moment.
+
+        As many as can start at once: what is claimed in the transaction that fires it costs half.
+        The others are still due then, for any daemon. Only when every slot stays taken do they
+        all become firings that wait.
+        """
+        free = self._slots.free
+        is_new = self._shortage.is_new(free, self._instant())
+        if not self._orderly or (seen.is_waiting and not free):
+            return self._batch
+        if free:
+            return min(free, self._batch)
+        return 0 if is_new else self._batch
 
     def _delay(self, seen: Peek) -> timedelta:
         """Until the next thing is due; what is held back now is looked at every poll interval."""
         poll = self._settings.poll_interval
-        if self._contended:  # another daemon has the rows, in a transaction that may be frozen
-            return min(poll, LONGEST_CONTENDED, CONTENDED * (1 << min(self._contended - 1, 10)))
-        times = [at for at in (seen.due_at, seen.waiting_until) if at is not None]
-        until = [at - self._database.time.now() for at in times]
-        return max(AT_ONCE, min([poll, *until]))
+        if self._contention.is_there:
+            return min(poll, self._contention.delay)
+        now = self._database.time.now()
+        until = [poll]
+        if seen.due_at is not None:
+            until.append(seen.due_at - self._lead(seen) - now)
+        if seen.waiting_until is not None:
+            until.append(seen.waiting_until - now)
+        return max(AT_ONCE, min(until))
 
     def _retry_before(self) -> datetime:
         """Schedules whose problem was found before this are tried again."""
         return self._database.time.now() - self._settings.lock_timeout
 
-    def _fire(self, retry_before: datetime) -> int:
-        """Fire a batch; how many schedules it decided."""
-        with self._slots.reserve() as slots:
+    def _fire(self, limit: int, ahead: datetime | None) -> FireOutcome:
+        """Fire up to `limit` schedules that are due, or will be `ahead`, in a moment."""
+        retry_before = self._retry_before()
+        with self._reserved() as slots:
             try:
                 outcome = self._database.transact(
                     lambda tx: fire.fire(
                         tx,
                         self._claimer(slots),
                         retry_before=retry_before,
-                        limit=self._batch,
+                        limit=limit,
                         claim_at_once=not self._locks.shared,
-                    )
+                        until_due=None if ahead is None else partial(self._wait_until, ahead),
+                    ),
+                    at=ahead,
                 )
             except DatabaseError:
                 raise
             except Exception:  # one row's own fault: the others must go on
-                self._fire_apart(retry_before, slots)
-                return 0
+                if ahead is None:
+                    self._fire_apart(retry_before, slots)
+                return FireOutcome()  # or it came to nothing ahead, and is tried when it is due
             self._take_over(outcome, slots)
-            return outcome.decided
+            return outcome
+
+    @contextmanager
+    def _reserved(self) -> Iterator[Reservation]:
+        """Every free slot, for a transaction; what else wants one is told when they are back."""
+        with self._slots.reserve() as slots:
+            yield slots
+        self.on_slots_back()
+
+    def _wait_until(self, due_at: datetime) -> None:
+        left = due_at + MARGIN - self._database.time.now()
+        bounded = min(max(AT_ONCE, left), LEAD)  # whatever happens to the clock meanwhile
+        self._database.clock.wait(threading.Event(), bounded.total_seconds())
 
     def _fire_apart(self, retry_before: datetime, slots: Reservation) -> None:
         """Take the due rows one by one; the one that fails gets its problem."""
         ids = self._database.query(
-            lambda tx: fire.due_ids(tx, self._app, retry_before, self._batch)
+            lambda tx: due_schedules.ids(tx, self._app, retry_before, self._batch)
         )
         for schedule_id in ids:
             try:
@@ -162,12 +264,11 @@ class FiringPass:
 
     def _claim(self) -> bool:
         """Claim for the free slots; whether another daemon held some of what it wanted."""
-        with self._slots.reserve() as slots:
+        with self._reserved() as slots:
             outcome = self._claim_with_locks(self._claimer(slots))
             for firing in outcome.too_late:
                 say_firing_skipped(firing.schedule_id or "", firing.scheduled_for, Reason.DEADLINE)
-            for claimed in outcome.claimed:
-                self._hand_over(claimed, slots)
+            self._hand_over(outcome.claimed, slots)
             return outcome.contended
 
     def _claim_with_locks(self, claimer: Claimer) -> ClaimOutcome:
@@ -190,28 +291,30 @@ class FiringPass:
 
     def _adopt_the_unknown(self) -> None:
         """A COMMIT whose answer was lost may have claimed: nobody else runs what we hold."""
-        with self._slots.reserve() as slots:
+        with self._reserved() as slots:
             claimer = self._claimer(slots)
             with self._lock:  # what the runner had when this looked may be ended by then
                 known = set(self._held)
-            for claimed in self._database.query(lambda tx: claim.held(tx, claimer)):
-                if claimed.firing.id not in known and not self._held[claimed.firing.id]:
-                    self._hand_over(claimed, slots)
+            held = self._database.query(lambda tx: claim.held(tx, claimer))
+            with self._lock:
+                known |= set(self._held)
+            self._hand_over([one for one in held if one.firing.id not in known], slots)
         self._in_doubt = False
 
     def _claimer(self, slots: Reservation) -> Claimer:
         # Two daemons that reach for the same firings would get in each other's way every time.
-        aside = random.randrange(candidates.PAGE) if self._contended else 0
+        aside = random.randrange(candidates.PAGE) if self._contention.is_there else 0
         return Claimer(self._heart.worker_id, self._app, self._knows, slots.left, aside)
 
     def _take_over(self, outcome: FireOutcome, slots: Reservation) -> None:
         for skipped in outcome.skipped:
             say_firing_skipped(skipped.schedule_id or "", skipped.scheduled_for, skipped.reason)
-        for claimed in outcome.claimed:
-            self._hand_over(claimed, slots)
+        self._hand_over(outcome.claimed, slots)
 
-    def _hand_over(self, claimed: Claimed, slots: Reservation) -> None:
-        slots.used += claimed.started
+    def _hand_over(self, claimed: Sequence[Claimed], slots: Reservation) -> None:
+        if not claimed:
+            return
+        slots.used += sum(one.started for one in claimed)
         with self._lock:
-            self._held[claimed.firing.id] += 1
+            self._held.update(one.firing.id for one in claimed)
         self._adopt(claimed)

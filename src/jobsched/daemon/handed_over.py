@@ -24,8 +24,8 @@ from jobsched.errors import ConflictError, DatabaseError
 from jobsched.executors.remote import Report
 from jobsched.model import Reason, WorkerStatus, WorkerType
 from jobsched.store import cancels, handover
+from jobsched.store.batch import LogRecord, RunNote
 from jobsched.store.handover import HandedOver
-from jobsched.store.record import LogRecord, RunNote
 
 LOOK_S = 0.5
 """How often it writes, and looks whether the run is still wanted."""

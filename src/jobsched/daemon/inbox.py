@@ -2,13 +2,25 @@
 
 import threading
 from collections import Counter, deque
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
-from jobsched.store.record import LogRecord, RunNote
+from jobsched.model import Reason
+from jobsched.store.batch import LogRecord, RunNote
 
 MOST_LINES = 100_000
 """Log lines that wait to be written, of all job runs: more are counted and dropped, so that a
 database that is away costs a bounded amount of memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequest:
+    """An operator's request: of a whole firing, or of one job run of it."""
+
+    firing_id: int
+    run_id: int | None = None
+    reason: Reason = Reason.REQUESTED
 
 
 class Inbox:
@@ -35,6 +47,11 @@ class Inbox:
         self._messages.append(message)
         if not isinstance(message, RunNote):
             self.arrived.set()
+
+    def post_all(self, messages: Iterable[Any]) -> None:
+        """Say several things at once; none of them is a log line."""
+        self._messages.extend(messages)
+        self.arrived.set()
 
     def take(self) -> list[Any]:
         """Everything that waits, and a line for each job run whose lines were dropped."""

@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jobsched.context import CancelSignal, JobContext
@@ -16,6 +16,10 @@ from jobsched.daemon.reports import report_of
 from jobsched.executors import InlineExecutor, JobExecutor
 from jobsched.executors.remote import Assignment, RemoteExecutor, Report
 from jobsched.registry import Job
+from jobsched.store.batch import LogRecord
+
+MOST_LINES_OF_A_RUN = 1_000_000
+"""Of one job run so many log lines are kept; the database of who logs without end stays useful."""
 
 
 @dataclass(slots=True)
@@ -37,6 +41,18 @@ class Launch:
     overran: bool = False
     disowned: bool = False
     """Whether it was said to have ended before it began: it must not begin any more."""
+    lines: int = 0
+    """How many lines it has logged."""
+
+    def kept(self, line: LogRecord) -> LogRecord | None:
+        """The line; what is said instead of the first one too many, and None from there on."""
+        self.lines += 1
+        if self.lines <= MOST_LINES_OF_A_RUN:
+            return line
+        if self.lines > MOST_LINES_OF_A_RUN + 1:
+            return None
+        message = f"this run has logged {MOST_LINES_OF_A_RUN:,} lines: no more of it are kept"
+        return replace(line, level="WARNING", message=message)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,19 @@
 """What the end of a call means, and the sentences that tell of it."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
-from jobsched.daemon.events import emit
+from jobsched.daemon.events import emit, is_heard
 from jobsched.daemon.launch import Launch, Outcome
 from jobsched.daemon.reports import clipped, described, report_of
 from jobsched.executors.remote import Report
-from jobsched.model import Firing, FiringStatus, JobRunStatus, Reason
+from jobsched.model import Firing, FiringStatus, JobRun, JobRunStatus, Reason
+from jobsched.store.batch import RunEnd
 from jobsched.store.firings import FiringEnd
-from jobsched.store.record import RunEnd
 
 _ASKED = (Reason.REQUESTED, Reason.SUPERSEDED)
 _LEAVING = (Reason.SHUTDOWN, Reason.WORKER_LOST)
@@ -29,10 +31,10 @@ def judge(outcome: Outcome, now: datetime, took: timedelta) -> tuple[RunEnd, boo
     launch = outcome.launch
     report = outcome.report or report_of(launch.job, result=outcome.result, error=outcome.error)
     asked = launch.signal.reason
-    end = RunEnd(
+    ended = partial(
+        RunEnd,
         run_id=launch.identity.run_id,
         firing_id=launch.identity.firing_id,
-        status=JobRunStatus.SUCCESS,
         finished_at=now,
         duration_ms=round(took.total_seconds() * 1000),
     )
@@ -40,14 +42,15 @@ def judge(outcome: Outcome, now: datetime, took: timedelta) -> tuple[RunEnd, boo
         killed = "; its process was killed" if report.stopped and launch.kill else ""
         late = TimeoutError(f"{_past(launch)}{killed}")
         failed = replace(report, error=described(late), reason=Reason.TIMEOUT.value)
-        return _failed(end, failed), launch.job.retries_on(late)
+        return _failed(ended, failed), launch.job.retries_on(late)
     if asked in _LEAVING and (report.stopped or report.seen or launch.signal.seen):
-        return replace(end, status=JobRunStatus.LOST, reason=str(asked)), False
+        return ended(status=JobRunStatus.LOST, reason=str(asked)), False
     if asked in _ASKED and (report.error is not None or report.seen or launch.signal.seen):
-        return replace(end, status=JobRunStatus.CANCELLED, reason=str(asked)), False
+        return ended(status=JobRunStatus.CANCELLED, reason=str(asked)), False
     if report.error is None:
-        return replace(end, result=report.result, reason=report.complaint), False
-    return _failed(end, report), report.retryable
+        success = JobRunStatus.SUCCESS
+        return ended(status=success, result=report.result, reason=report.complaint), False
+    return _failed(ended, report), report.retryable
 
 
 def _past(launch: Launch) -> str:
@@ -56,9 +59,8 @@ def _past(launch: Launch) -> str:
     return f"past its timeout of {launch.job.timeout.total_seconds():g} s"
 
 
-def _failed(end: RunEnd, report: Report) -> RunEnd:
-    return replace(
-        end,
+def _failed(ended: Callable[..., RunEnd], report: Report) -> RunEnd:
+    return ended(
         status=JobRunStatus.FAILED,
         reason=report.reason,
         error=report.error,
@@ -99,14 +101,17 @@ def fields(firing: Firing) -> dict[str, Any]:
 
 def say_run_ended(launch: Launch, end: RunEnd, again: bool) -> None:
     """One line for the end of a job run."""
-    job, seconds = launch.job.name, (end.duration_ms or 0) / 1000
     failed = end.status in (JobRunStatus.FAILED, JobRunStatus.LOST)
+    level = logging.WARNING if failed else logging.INFO
+    if not is_heard(level):
+        return
+    job, seconds = launch.job.name, (end.duration_ms or 0) / 1000
     why = f": {clipped(end.error).splitlines()[0]}" if end.error else ""
     then = "; it will be tried again" if again else ""
     emit(
         "run_ended",
         f"job {job} {end.status} in {seconds:.1f} s (firing {end.firing_id}){why}{then}",
-        level=logging.WARNING if failed else logging.INFO,
+        level=level,
         job=job,
         run_id=end.run_id,
         firing_id=end.firing_id,
@@ -117,15 +122,41 @@ def say_run_ended(launch: Launch, end: RunEnd, again: bool) -> None:
     )
 
 
+def say_firing_started(firing: Firing) -> None:
+    """One line for the start of a firing."""
+    if is_heard():
+        emit(
+            "firing_started",
+            f"{named(firing)} started ({firing.trigger}, for "
+            f"{firing.scheduled_for:%Y-%m-%d %H:%M:%S} UTC)",
+            **fields(firing),
+        )
+
+
+def say_run_started(launch: Launch, run: JobRun) -> None:
+    """One line for the start of a job run."""
+    if is_heard():
+        emit(
+            "run_started",
+            f"job {run.job_name} started (attempt {run.attempt}, firing {run.firing_id})",
+            job=run.job_name,
+            run_id=launch.identity.run_id,
+            attempt=run.attempt,
+            firing_id=run.firing_id,
+        )
+
+
 def say_firing_ended(end: FiringEnd, now: datetime) -> None:
     """One line for the end of a firing."""
+    level = logging.WARNING if end.status is FiringStatus.FAILED else logging.INFO
+    if not is_heard(level):
+        return
     firing = end.firing
     took = now - (firing.started_at or now)
-    failed = end.status is FiringStatus.FAILED
     emit(
         "firing_ended",
         f"{named(firing)} {end.status} in {took.total_seconds():.1f} s",
-        level=logging.WARNING if failed else logging.INFO,
+        level=level,
         status=end.status.value,
         reason=end.reason,
         duration_ms=round(took.total_seconds() * 1000),

@@ -5,8 +5,9 @@ import threading
 from jobsched.clock import Clock
 from jobsched.daemon.events import emit_failure
 from jobsched.errors import DatabaseError
+from jobsched.store.batch import Batch, Recorded, RunEnd
 from jobsched.store.database import Database
-from jobsched.store.record import Batch, Recorded, RunEnd, record
+from jobsched.store.record import record
 
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
@@ -76,5 +77,6 @@ def _together(parts: list[Recorded]) -> Recorded:
     return Recorded(
         at=parts[-1].at,
         fenced=frozenset().union(*(part.fenced for part in parts)),
+        others_wait=any(part.others_wait for part in parts),
         attempt_ids={key: run_id for part in parts for key, run_id in part.attempt_ids.items()},
     )

@@ -8,9 +8,8 @@ from functools import partial
 from jobsched.daemon.events import emit, emit_failure
 from jobsched.daemon.heartbeat import Heart
 from jobsched.errors import DatabaseError
-from jobsched.model import WorkerType
 from jobsched.settings import Settings
-from jobsched.store import orphans, recover, sync, workers
+from jobsched.store import orphans, recover, sync
 from jobsched.store.database import Database, Transaction
 from jobsched.store.recover import Recovered
 from jobsched.store.sync import Declared
@@ -36,12 +35,19 @@ class RecoveryPass:
     def run_once(self) -> timedelta:
         """One look; the delay to the next."""
         if self._heart.is_sound():
-            for worker_id in self._database.query(recover.candidates):
-                if worker_id != self._heart.worker_id:
-                    self._recover_apart(worker_id)
-            self._end_orphans()
-            self._retire_when_peers_changed()
+            app, lock_timeout = self._code.app, self._settings.lock_timeout
+            seen = self._database.query(lambda tx: recover.look(tx, app, lock_timeout), once=True)
+            if seen.somebody_is_dead:
+                self._recover_the_dead()
+            if seen.something_waits:
+                self._end_orphans()
+            self._retire_when_changed(seen.daemons)
         return self._settings.heartbeat_interval
+
+    def _recover_the_dead(self) -> None:
+        for worker_id in self._database.query(recover.candidates):
+            if worker_id != self._heart.worker_id:
+                self._recover_apart(worker_id)
 
     def _recover_apart(self, worker_id: str) -> None:
         """What one dead worker left must not keep the others from being recovered."""
@@ -86,9 +92,8 @@ class RecoveryPass:
                 reason=end.reason,
             )
 
-    def _retire_when_peers_changed(self) -> None:
+    def _retire_when_changed(self, peers: frozenset[str]) -> None:
         """The end of the last old worker retires what only it declared."""
-        peers = self._database.query(partial(_live_daemons, self._code.app))
         if self._peers is not None and peers != self._peers:
             retired = self._database.transact(lambda tx: sync.retire(tx, self._code))
             for schedule_id in retired:
@@ -102,11 +107,3 @@ class RecoveryPass:
 
 def _recover(worker_id: str, tx: Transaction) -> Recovered | None:
     return recover.recover(tx, worker_id)
-
-
-def _live_daemons(app: str, tx: Transaction) -> frozenset[str]:
-    return frozenset(
-        worker.id
-        for worker in workers.listed(tx, app)
-        if worker.worker_type is WorkerType.SCHEDULE_DAEMON
-    )

@@ -1,5 +1,7 @@
 """How a call ended, as the database can keep it: results, errors, tracebacks, clipped text.
 
+Secrets that show as such are taken out of texts before they are clipped or kept.
+
 It imports neither the store nor SQLAlchemy: a process of its own for a job starts with it.
 """
 
@@ -16,6 +18,7 @@ from jobsched.errors import ParameterError, ProcessDiedError
 from jobsched.executors.remote import Report
 from jobsched.json_values import DEEPEST
 from jobsched.model import Reason
+from jobsched.redaction import redacted_text
 from jobsched.registry import Job
 
 MESSAGE_LIMIT = 64 * 1024
@@ -46,7 +49,7 @@ def described(error: BaseException) -> str:
     except Exception:  # its __str__ is broken
         text = "(its text cannot be read)"
     name = type(error).__qualname__
-    return clipped(f"{name}: {text}" if text else name)
+    return clipped(redacted_text(f"{name}: {text}" if text else name))
 
 
 def traced(error: BaseException) -> str:
@@ -54,7 +57,7 @@ def traced(error: BaseException) -> str:
     trace = _after_the_call(error.__traceback__) or error.__traceback__
     while trace is not None and _module(trace).startswith(_NOT_THE_JOBS):
         trace = trace.tb_next
-    return clipped("".join(traceback.format_exception(type(error), error, trace)))
+    return clipped(redacted_text("".join(traceback.format_exception(type(error), error, trace))))
 
 
 def _after_the_call(trace: TracebackType | None) -> TracebackType | None:
@@ -77,11 +80,15 @@ def report_of(job: Job, *, result: Any = None, error: BaseException | None = Non
     refused = isinstance(error, ParameterError)
     return Report(
         error=described(error),
-        traceback=error.trace if isinstance(error, ProcessDiedError) else traced(error),
+        traceback=_trace_of_death(error) if isinstance(error, ProcessDiedError) else traced(error),
         reason=Reason.PARAMETERS.value if refused else None,
         retryable=not refused and job.retries_on(error),
         stopped=died or isinstance(error, asyncio.CancelledError),
     )
+
+
+def _trace_of_death(error: ProcessDiedError) -> str | None:
+    return None if error.trace is None else clipped(redacted_text(error.trace))
 
 
 def kept_result(value: Any) -> tuple[Any, str | None]:
@@ -92,7 +99,7 @@ def kept_result(value: Any) -> tuple[Any, str | None]:
         document = _fit(to_jsonable_python(value))
         text = json.dumps(document, allow_nan=False)
     except Exception as error:  # a type's own serializer may raise anything
-        return None, f"the result is not kept: {clipped(str(error))}"
+        return None, f"the result is not kept: {clipped(redacted_text(str(error)))}"
     if len(text) > RESULT_LIMIT:
         return None, (
             f"the result is not kept: {len(text)} characters of JSON, at most {RESULT_LIMIT}; "

@@ -10,8 +10,7 @@ import logging
 import math
 import random
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,30 +22,23 @@ from jobsched.daemon.capture import RunIdentity
 from jobsched.daemon.contexts import context_for
 from jobsched.daemon.events import emit
 from jobsched.daemon.execution import Attempt, Execution
-from jobsched.daemon.inbox import Inbox
+from jobsched.daemon.inbox import CancelRequest, Inbox
 from jobsched.daemon.launch import Launch, Launcher, Outcome
 from jobsched.daemon.recorder import GaveUpError, Recorder
 from jobsched.daemon.slots import Slots
 from jobsched.failpoints import failpoint
 from jobsched.model import JobRunStatus, OnLost, Reason
 from jobsched.registry import Job
+from jobsched.store.batch import Batch, LogRecord, Recorded, RunNote
 from jobsched.store.claim import Claimed
 from jobsched.store.database import Database
-from jobsched.store.record import Batch, LogRecord, Recorded, RunNote
 
 logger = logging.getLogger("jobsched.daemon")
 LONGEST_WAIT_S = 5.0
+GATHER_S = 0.001
+"""Of several job runs the ends wait so long for each other, to be written together."""
 FLUSH_INTERVAL_S = 0.25
 """Log lines and progress wait this long for company, unless a job run starts or ends."""
-
-
-@dataclass(frozen=True, slots=True)
-class CancelRequest:
-    """An operator's request: of a whole firing, or of one job run of it."""
-
-    firing_id: int
-    run_id: int | None = None
-    reason: Reason = Reason.REQUESTED
 
 
 class Runner:
@@ -63,8 +55,9 @@ class Runner:
     ) -> None:
         """Set the callbacks before it runs.
 
-        `on_slot_free` is called when there is room for another firing, `on_left` with the ids of
-        firings that this worker no longer has; `may_start` can say no to new job runs.
+        `on_slot_free` is called when there is room for another firing, `on_ends` before that, when
+        the ends that make room are still to be written; `on_left` with the ids of firings that
+        this worker no longer has; `may_start` can say no to new job runs.
         """
         self._database = database
         self._jobs = jobs
@@ -73,6 +66,7 @@ class Runner:
         self._clock = clock
         self.slots = slots
         self.on_slot_free: Callable[[], None] = lambda: None
+        self.on_ends: Callable[[], None] = lambda: None
         self.on_left: Callable[[list[int]], None] = lambda firing_ids: None
         self.may_start: Callable[[], bool] = lambda: True
         self._executions: dict[int, Execution] = {}
@@ -80,14 +74,15 @@ class Runner:
         self._inbox = Inbox()
         self._notes: list[LogRecord | RunNote] = []
         self._draining = False
+        self._starved = False
         self.idle = threading.Event()
         self.idle.set()
 
     # What others say to it, from any thread
 
-    def adopt(self, claimed: Claimed) -> None:
-        """Run a firing that was claimed; slots for its RUNNING job runs were taken before."""
-        self._inbox.post(claimed)
+    def adopt(self, claimed: Sequence[Claimed]) -> None:
+        """Run firings that were claimed; slots for their RUNNING job runs were taken before."""
+        self._inbox.post_all(claimed)
         self.idle.clear()
         self._inbox.arrived.set()  # if it has ended already, the next step says idle again
 
@@ -104,6 +99,11 @@ class Runner:
         """Let the loop look at once."""
         self._inbox.arrived.set()
 
+    def slots_are_back(self) -> None:
+        """Slots that a claim had reserved are free again: what found none looks once more."""
+        if self._starved:
+            self.wake()
+
     def abandon(self) -> None:
         """Write down as LOST, reason shutdown, whatever still runs: the process ends now."""
         self._inbox.post(Reason.SHUTDOWN)
@@ -118,6 +118,8 @@ class Runner:
         """Step until `stop` is set and nothing is left, or the recorder gives up."""
         while not (stop.is_set() and self.idle.is_set() and not self._inbox):
             self._clock.wait(self._inbox.arrived, self._next_wake())
+            if len(self._launches) > 1:
+                self._clock.wait(stop, GATHER_S)
             self._inbox.arrived.clear()
             try:
                 self.step()
@@ -140,8 +142,11 @@ class Runner:
         notes, self._notes = self._notes, []
         batches.add_notes(notes, self._executions)
         self._leave(batches, now)
-        freed = False
+        freed = any(batch.ends for batch in batches.values())
+        if freed:
+            self.on_ends()
         failed: Exception | None = None
+        others_wait = False
         for batch in filter(None, batches.values()):
             try:
                 recorded = self._recorder.write(batch)
@@ -150,12 +155,12 @@ class Runner:
             except Exception as error:  # the batches of other registrations must be written
                 failed = error
                 continue
-            freed = freed or bool(batch.ends)
+            others_wait = others_wait or recorded.others_wait
             self._written(batch, recorded, started)
         self._say_whether_idle()
         if failed is not None:
             raise failed
-        if freed and self.slots.free and not self._draining:
+        if freed and others_wait and self.slots.free and not self._draining:
             self.on_slot_free()
 
     def _say_whether_idle(self) -> None:
@@ -194,7 +199,11 @@ class Runner:
 
     def _handle(self, message: Any, batches: Batches, now: datetime) -> None:
         match message:
-            case LogRecord() | RunNote():
+            case LogRecord():
+                launch = self._launches.get(message.run_id)
+                kept = message if launch is None else launch.kept(message)
+                self._notes.extend([] if kept is None else [kept])
+            case RunNote():
                 self._notes.append(message)
             case Outcome():
                 self._ended(message, batches, now)
@@ -209,12 +218,7 @@ class Runner:
         execution = Execution(claimed)
         self._executions[execution.firing_id] = execution
         firing = claimed.firing
-        emit(
-            "firing_started",
-            f"{outcomes.named(firing)} started ({firing.trigger}, for "
-            f"{firing.scheduled_for:%Y-%m-%d %H:%M:%S} UTC)",
-            **outcomes.fields(firing),
-        )
+        outcomes.say_firing_started(firing)
         if firing.cancel_requested_at is not None:  # its last worker left it without seeing that
             self.slots.give(execution.drop(now, batches.of(execution)))
         for attempt in execution.running():
@@ -222,11 +226,13 @@ class Runner:
 
     def _start_ready(self, batches: Batches, now: datetime) -> list[tuple[Execution, Attempt]]:
         started: list[tuple[Execution, Attempt]] = []
+        self._starved = False
         if self._draining or not self.may_start():
             return started
         for execution in self._executions.values():
             for attempt in execution.startable(now):
                 if not self.slots.take(1):
+                    self._starved = True
                     return started
                 execution.start(attempt, batches.of(execution))
                 started.append((execution, attempt))
@@ -248,8 +254,9 @@ class Runner:
                     self.slots.give(1)
                 else:
                     self._launch(execution, attempt)
-        for execution in self._executions.values():
-            execution.written(recorded.attempt_ids)
+        for (firing_id, job, number), attempt_id in recorded.attempt_ids.items():
+            if (found := self._executions.get(firing_id)) is not None:
+                found.written(job, number, attempt_id)
         for end in batch.firing_ends:  # said when it can be seen in the database
             if end.firing.id not in recorded.fenced:
                 outcomes.say_firing_ended(end, recorded.at)
@@ -292,14 +299,7 @@ class Runner:
             deadline=None if job.timeout is None else instant + job.timeout.total_seconds(),
         )
         self._launches[run_id] = launch
-        emit(
-            "run_started",
-            f"job {job.name} started (attempt {run.attempt}, firing {firing.id})",
-            job=job.name,
-            run_id=run_id,
-            attempt=run.attempt,
-            firing_id=firing.id,
-        )
+        outcomes.say_run_started(launch, run)
         failpoint("run.before")
         self._launcher.launch(launch, self._inbox.post)
 

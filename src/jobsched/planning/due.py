@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from jobsched.model import Misfire, Overlap, Reason, ScheduleDeclaration
 from jobsched.occurrences import next_occurrence
@@ -63,6 +64,8 @@ class _Due:
     latest: datetime
     recent: tuple[datetime, ...]
     count: int | None
+    following: datetime | None = None
+    """The first occurrence after now, where all of them were walked through."""
 
 
 def decide(
@@ -84,7 +87,9 @@ def decide(
         fires=tuple(fires),
         skips=tuple(sorted(skips + too_late + overlaps, key=lambda skip: skip.scheduled_for)),
         last_scheduled_for=due.latest,
-        next_run_at=next_occurrence(declaration.timing, now),
+        next_run_at=(
+            next_occurrence(declaration.timing, now) if due.count is None else due.following
+        ),
         cancels=cancels,
     )
 
@@ -112,13 +117,17 @@ def jittered(declaration: ScheduleDeclaration, occurrence: datetime) -> datetime
     return occurrence + declaration.jitter * share
 
 
+_following = lru_cache(maxsize=1024)(next_occurrence)
+"""Schedules of one timing, such as all that are due at midnight, ask the same."""
+
+
 def _occurrences(declaration: ScheduleDeclaration, due_at: datetime, now: datetime) -> _Due:
     timing = declaration.timing
     found = [due_at]
     while len(found) <= COUNT_LIMIT + 1:  # the latest need not be missed
-        following = next_occurrence(timing, found[-1])
+        following = _following(timing, found[-1])
         if following is None or following > now:
-            return _Due(due_at, found[-1], tuple(found), len(found))
+            return _Due(due_at, found[-1], tuple(found), len(found), following)
         found.append(following)
     recent = _latest_occurrences(declaration, due_at, now)
     return _Due(due_at, recent[-1], recent, None)
@@ -173,6 +182,8 @@ def _catch_up(
 def _deadlines(
     declaration: ScheduleDeclaration, wanted: list[datetime], now: datetime
 ) -> tuple[list[datetime], list[Skip]]:
+    if declaration.start_deadline is None:
+        return wanted, []
     late = [at for at in wanted if past_deadline(at, declaration.start_deadline, now)]
     timely = [at for at in wanted if at not in late]
     return timely, [Skip(at, Reason.DEADLINE) for at in late]

@@ -5,14 +5,11 @@ although every daemon is dead.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from jobsched.model import (
-    Firing,
     Health,
     HealthLevel,
-    JobRun,
     Problem,
     Reason,
     ScheduleState,
@@ -20,6 +17,8 @@ from jobsched.model import (
     WorkerStatus,
     WorkerType,
 )
+from jobsched.planning.drift import Unclaimed
+from jobsched.planning.facts import MOST_COUNTED, Facts, RunningJob
 
 _HEALTHY, _WARNING, _CRITICAL = HealthLevel.HEALTHY, HealthLevel.WARNING, HealthLevel.CRITICAL
 
@@ -27,52 +26,32 @@ _HEALTHY, _WARNING, _CRITICAL = HealthLevel.HEALTHY, HealthLevel.WARNING, Health
 SKEW_LIMIT = timedelta(seconds=2)
 
 
-@dataclass(frozen=True, slots=True)
-class RunningJob:
-    """A job run that executes, with the limits that apply to it."""
-
-    run: JobRun
-    timeout: timedelta | None
-    cancel_requested_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What the database says, at its own time."""
-
-    now: datetime
-    app: str
-    workers: Sequence[Worker]
-    """Workers of the app that have not ended."""
-    schedules: Sequence[ScheduleState]
-    waiting: Sequence[Firing] = ()
-    """Queued firings that no overlap holds back."""
-    running: Sequence[RunningJob] = ()
-    skew: timedelta = timedelta(0)
-    """How far the clock of the host that asks is ahead of the database's."""
-    stop_grace: timedelta = timedelta(seconds=30)
-    """How long a job run may take to end after its timeout, or after it was asked to stop."""
-    max_age: timedelta | None = None
-    """How old the youngest heartbeat may be; by default what DESIGN says."""
-
-
 def assess(facts: Facts) -> Health:
     """Healthy, or the problems: each says what, since when, and what to do."""
     problems = [
         *_daemons(facts),
         *_overdue(facts),
+        *_waiting(facts),
         *_locks(facts),
         *_stuck(facts),
+        *_workers(facts),
         *_stopped(facts),
+        *_unclaimed(facts),
         *_drift(facts),
+        *_tables(facts),
         *_skew(facts),
     ]
     worst = max((p.level for p in problems), default=_HEALTHY, key=_severity)
     if not problems:
         return Health(_HEALTHY, _all_well(facts))
     first = max(problems, key=lambda problem: _severity(problem.level))
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    return Health(worst, first.message + more, tuple(problems))
+    return Health(worst, first.message + _and_more(len(problems) - 1), tuple(problems))
+
+
+def _and_more(count: int) -> str:
+    if not count:
+        return ""
+    return " (and 1 more problem)" if count == 1 else f" (and {count} more problems)"
 
 
 def overdue_limit(workers: Sequence[Worker]) -> timedelta:
@@ -81,11 +60,16 @@ def overdue_limit(workers: Sequence[Worker]) -> timedelta:
     return max(limits, default=timedelta(seconds=60))
 
 
-def _severity(level: HealthLevel) -> int:
-    return (_HEALTHY, _WARNING, _CRITICAL).index(level)
+def is_overdue(state: ScheduleState, now: datetime, limit: timedelta) -> bool:
+    """Whether the schedule was due longer ago than that, and nobody has fired it."""
+    at = state.next_run_at
+    if not state.enabled or state.problem is not None or state.retired_at is not None:
+        return False
+    return at is not None and now - at > limit
 
 
-def _live_daemons(facts: Facts) -> list[Worker]:
+def live_daemons(facts: Facts) -> list[Worker]:
+    """The daemons that have beaten within their lock timeout and are not about to stop."""
     return [
         worker
         for worker in facts.workers
@@ -95,19 +79,22 @@ def _live_daemons(facts: Facts) -> list[Worker]:
     ]
 
 
+def _severity(level: HealthLevel) -> int:
+    return (_HEALTHY, _WARNING, _CRITICAL).index(level)
+
+
 def _age(facts: Facts, worker: Worker) -> timedelta:
     return max(timedelta(0), facts.now - worker.last_heartbeat_at)
 
 
 def _all_well(facts: Facts) -> str:
-    daemons = _live_daemons(facts)
-    enabled = sum(one.enabled for one in facts.schedules)
+    daemons = live_daemons(facts)
     what = "1 daemon runs" if len(daemons) == 1 else f"{len(daemons)} daemons run"
-    return f"{what}; {enabled} of {len(facts.schedules)} schedules are enabled"
+    return f"{what}; {facts.counts.enabled} of {facts.counts.total} schedules are enabled"
 
 
 def _daemons(facts: Facts) -> list[Problem]:
-    live = _live_daemons(facts)
+    live = live_daemons(facts)
     if not live:
         return [_no_daemon(facts)]
     youngest = min(_age(facts, worker) for worker in live)
@@ -130,7 +117,7 @@ def _daemons(facts: Facts) -> list[Problem]:
 def _no_daemon(facts: Facts) -> Problem:
     known = [w for w in facts.workers if w.worker_type is WorkerType.SCHEDULE_DAEMON]
     last = max((worker.last_heartbeat_at for worker in known), default=None)
-    seen = "" if last is None else f"; the last heartbeat was {_said(facts.now - last)} ago"
+    seen = "" if last is None else f"; one went silent {_said(facts.now - last)} ago"
     return Problem(
         "no_daemon",
         facts.app,
@@ -141,12 +128,52 @@ def _no_daemon(facts: Facts) -> Problem:
     )
 
 
+def _workers(facts: Facts) -> list[Problem]:
+    """One that is silent while others live; with no daemon at all, that is what is said."""
+    live = live_daemons(facts)
+    if not live:
+        return []
+    processes = {(one.hostname, one.pid) for one in live}
+    problems = []
+    for one in facts.workers:
+        age = _age(facts, one)
+        if one.status is WorkerStatus.LOST or age > one.lock_timeout:
+            if (one.hostname, one.pid) not in processes:  # else it is back, as a new worker
+                problems.append(_lost_worker(facts, one))
+        elif age > one.lock_timeout / 2 and any(_age(facts, other) < age for other in live):
+            problems.append(_late_worker(facts, one))
+    return problems
+
+
+def _lost_worker(facts: Facts, worker: Worker) -> Problem:
+    return Problem(
+        "lost_worker",
+        f"worker {worker.id}",
+        f"worker {worker.hostname}:{worker.pid} is lost: its last heartbeat was "
+        f"{_said(_age(facts, worker))} ago, and what it ran has been or will be taken from it; see "
+        "whether its host lives, and why the process ended without stopping",
+        _WARNING,
+        worker.last_heartbeat_at,
+    )
+
+
+def _late_worker(facts: Facts, worker: Worker) -> Problem:
+    return Problem(
+        "late_worker",
+        f"worker {worker.id}",
+        f"the last heartbeat of worker {worker.hostname}:{worker.pid} is "
+        f"{_said(_age(facts, worker))} old: it or its database connection is slow; look at its log",
+        _WARNING,
+        worker.last_heartbeat_at,
+    )
+
+
 def _overdue(facts: Facts) -> list[Problem]:
     limit = overdue_limit(facts.workers)
     problems = []
     for one in facts.schedules:
         at = one.next_run_at
-        if one.enabled and one.problem is None and at is not None and facts.now - at > limit:
+        if at is not None and is_overdue(one, facts.now, limit):
             schedule_id = one.declaration.id
             problems.append(
                 Problem(
@@ -158,20 +185,37 @@ def _overdue(facts: Facts) -> list[Problem]:
                     at,
                 )
             )
-    for firing in facts.waiting:
-        if facts.now - firing.available_at > limit:
-            target = firing.schedule_id or firing.job_name
-            problems.append(
-                Problem(
-                    "overdue",
-                    f"firing {firing.id}",
-                    f"firing {firing.id} of {target!r} has waited "
-                    f"{_said(facts.now - firing.available_at)}: every slot is taken, or no daemon "
-                    "knows its jobs",
-                    _CRITICAL,
-                    firing.available_at,
-                )
-            )
+    return problems + _untold("overdue", facts.counts.overdue - len(problems), "are overdue")
+
+
+def _untold(kind: str, count: int, what: str) -> list[Problem]:
+    """The schedules of which not each is told by itself."""
+    if count <= 0:
+        return []
+    level = _CRITICAL if kind == "overdue" else _WARNING
+    schedules = "1 more schedule" if count == 1 else f"{count} more schedules"
+    return [Problem(kind, schedules, f"{schedules} {what}", level)]
+
+
+def _waiting(facts: Facts) -> list[Problem]:
+    limit = overdue_limit(facts.workers)
+    problems = [
+        Problem(
+            "overdue",
+            f"firing {firing.id}",
+            f"firing {firing.id} of {firing.schedule_id or firing.job_name!r} has waited "
+            f"{_said(facts.now - firing.available_at)}: every slot is taken, no daemon knows its "
+            "jobs, or its row cannot be read",
+            _CRITICAL,
+            firing.available_at,
+        )
+        for firing in facts.waiting
+        if facts.now - firing.available_at > limit
+    ]
+    if problems and facts.more_waiting:
+        queued = f"{facts.queued} or more" if facts.queued >= MOST_COUNTED else f"{facts.queued}"
+        said = f"more firings have waited too long; {queued} are queued in all"
+        problems.append(Problem("overdue", "more firings", said, _CRITICAL))
     return problems
 
 
@@ -233,7 +277,7 @@ def _skew(facts: Facts) -> list[Problem]:
 
 
 def _stopped(facts: Facts) -> list[Problem]:
-    return [
+    problems = [
         Problem(
             "schedule_stopped",
             f"schedule {one.declaration.id}",
@@ -243,29 +287,71 @@ def _stopped(facts: Facts) -> list[Problem]:
         for one in facts.schedules
         if one.problem is not None
     ]
+    return problems + _untold(
+        "schedule_stopped", facts.counts.problem - len(problems), "do not fire for a problem"
+    )
+
+
+def _unclaimed(facts: Facts) -> list[Problem]:
+    if not live_daemons(facts):
+        return []
+    problems = [
+        Problem(
+            "unknown_jobs",
+            f"schedule {one.schedule_id}",
+            f"schedule {one.schedule_id!r} is enabled, but {_unknown(one)}: deploy the code that "
+            "declares them, or disable the schedule",
+            _WARNING,
+        )
+        for one in facts.unclaimed[:_TOLD]
+    ]
+    return problems + _untold(
+        "unknown_jobs", len(facts.unclaimed) - _TOLD, "run jobs that no live daemon knows"
+    )
+
+
+def _unknown(one: Unclaimed) -> str:
+    if one.missing:
+        return f"no live daemon knows {_listed(one.missing)}"
+    return "no live daemon knows all of its jobs"
 
 
 def _drift(facts: Facts) -> list[Problem]:
-    problems = []
-    for worker in _live_daemons(facts):
-        hashes = worker.declares.get("schedules", {})
-        differing = [
-            one.declaration.id
-            for one in facts.schedules
-            if hashes.get(one.declaration.id, one.declaration_hash) != one.declaration_hash
-        ]
-        if differing:
-            problems.append(
-                Problem(
-                    "drift",
-                    f"worker {worker.id}",
-                    f"daemon {worker.hostname}:{worker.pid} declares {', '.join(differing)} "
-                    "otherwise than the last sync: two versions of the code are running",
-                    _WARNING,
-                    worker.started_at,
-                )
-            )
-    return problems
+    return [
+        Problem(
+            "drift",
+            f"worker {one.worker.id}",
+            f"daemon {one.worker.hostname}:{one.worker.pid} declares {_listed(one.schedule_ids)} "
+            "otherwise than the last sync: two versions of the code are running",
+            _WARNING,
+            one.worker.started_at,
+        )
+        for one in facts.drifts
+    ]
+
+
+def _tables(facts: Facts) -> list[Problem]:
+    if facts.tables_behind is None:
+        return []
+    found, wanted = facts.tables_behind
+    return [
+        Problem(
+            "schema",
+            "tables",
+            f"the tables are of version {found}, older than this code's {wanted}: run "
+            "`python -m jobsched migrate`",
+            _WARNING,
+        )
+    ]
+
+
+_TOLD = 50
+"""How many schedules with the same problem are told one by one."""
+
+
+def _listed(names: Sequence[str], most: int = 5) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def _said(length: timedelta) -> str:

@@ -66,6 +66,16 @@ def order(
     return tuple(PlannedJob(name, graph[name]) for name in ordered)
 
 
+def dependents(name: str, definitions: Mapping[str, JobDefinition]) -> set[str]:
+    """The job and those that depend on it, also by way of others."""
+    found = {name}
+    while True:
+        more = {d.name for d in definitions.values() if found.intersection(d.depends_on)} - found
+        if not more:
+            return found
+        found |= more
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """Where one job of a plan stands: the status of its last attempt."""

@@ -5,9 +5,9 @@ schedule may be ahead. The lock order is job_schedule, job_firing, job_run.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -15,9 +15,11 @@ from jobsched.failpoints import failpoint
 from jobsched.model import Firing, FiringStatus, JobRun, JobRunStatus, JobState, Reason
 from jobsched.planning.attempts import past_deadline
 from jobsched.planning.plan import ready
-from jobsched.store import candidates, definitions, firings, plans, rows, schedules, workers
+from jobsched.store import candidates, definitions, firings, many, plans, rows, schedules
 from jobsched.store.candidates import Candidate, Claimer
 from jobsched.store.database import Transaction
+from jobsched.store.definitions import Known
+from jobsched.store.statements import Statements
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,22 +55,24 @@ def claim(
 
     With `allowed`, of the firings whose overlap is limited only these: their locks are held.
     """
-    if claimer.slots <= 0 or not workers.may_claim(tx, claimer.worker_id):
+    if claimer.slots <= 0:
         return ClaimOutcome()
-    jobs = definitions.states(tx, claimer.app)
+    known, may_claim = definitions.for_claimer(tx, claimer.app, claimer.worker_id)
+    if not may_claim:
+        return ClaimOutcome()
     found = [
         one
-        for one in candidates.find(tx, claimer, jobs)
+        for one in candidates.find(tx, claimer, known)
         if allowed is None or not one.limited or one.firing.id in allowed
     ]
-    free = _lock_schedules(tx, found)
-    mine = _lock_firings(tx, [one for one in found if not one.limited or one in free])
+    free = {one.firing.id for one in _lock_schedules(tx, found)}
+    mine = _lock_firings(tx, [one for one in found if not one.limited or one.firing.id in free])
     failpoint("claim.locked")
     late = [one for one in mine if _is_too_late(tx, one)]
     _end_too_late(tx, late)
-    timely = [one for one in mine if one not in late]
+    timely = [one for one in mine if one not in late] if late else mine
     return ClaimOutcome(
-        claimed=tuple(_take(tx, claimer, timely, jobs)),
+        claimed=tuple(_take(tx, claimer, timely, known)),
         too_late=tuple(one.firing for one in late),
         contended=len(mine) < len(found),
     )
@@ -98,60 +102,53 @@ def _lock_schedules(tx: Transaction, found: Sequence[Candidate]) -> list[Candida
     limited = [one for one in found if one.limited]
     if not limited:
         return []
-    table = tx.tables.job_schedule
-    selected = (
-        sa.select(table.c.id)
-        .where(
-            table.c.id.in_([one.firing.schedule_id for one in limited]),
-            table.c.locked_by.is_(None),
-        )
-        .with_for_update(skip_locked=True)
-    )
-    live = _live_of(tx, tx.connection.execute(selected).scalars().all())
+    statement = tx.statements.get(_free_schedules)
+    ids = [one.firing.schedule_id for one in limited]
+    live = firings.live_ids(tx, tx.connection.execute(statement, {"ids": ids}).scalars().all())
     return [
         one
         for one in limited
         if one.firing.schedule_id in live
         and not any(
-            firings.is_ahead(other, one.firing) for other in live[one.firing.schedule_id or ""]
+            other.id != one.firing.id and (other.running or other.id < one.firing.id)
+            for other in live[one.firing.schedule_id]
         )
     ]
 
 
-def _live_of(tx: Transaction, schedule_ids: Sequence[str]) -> dict[str, list[Firing]]:
-    """The live firings of each schedule, without the schedules that have an unreadable one."""
-    try:
-        return firings.live_of_schedules(tx, schedule_ids)
-    except rows.UNREADABLE:
-        found: dict[str, list[Firing]] = {}
-        for schedule_id in schedule_ids:
-            with suppress(*rows.UNREADABLE):
-                found |= firings.live_of_schedules(tx, [schedule_id])
-        return found
+def _free_schedules(statements: Statements) -> sa.Select[Any]:
+    table = statements.tables.job_schedule
+    return (
+        sa.select(table.c.id)
+        .where(statements.among(table.c.id), table.c.locked_by.is_(None))
+        .with_for_update(skip_locked=True)
+    )
 
 
 def _lock_firings(tx: Transaction, found: Sequence[Candidate]) -> list[Candidate]:
     """The found that still wait, now that their rows are locked."""
     if not found:
         return []
-    table = tx.tables.job_firing
-    selected = (
-        sa.select(table.c.id, table.c.version)
-        .where(
-            table.c.id.in_([one.firing.id for one in found]),
-            table.c.status.in_([FiringStatus.QUEUED.value, FiringStatus.WAITING.value]),
-        )
-        .with_for_update(skip_locked=True)
-    )
-    seen = {row.id: row.version for row in tx.connection.execute(selected)}
+    statement = tx.statements.get(_still_waiting)
+    ids = [one.firing.id for one in found]
+    seen = {row.id: row.version for row in tx.connection.execute(statement, {"ids": ids})}
     return [one for one in found if seen.get(one.firing.id) == one.firing.version]
 
 
+def _still_waiting(statements: Statements) -> sa.Select[Any]:
+    table = statements.tables.job_firing
+    return (
+        sa.select(table.c.id, table.c.version)
+        .where(statements.among(table.c.id), table.c.status.in_(candidates.WAITING))
+        .with_for_update(skip_locked=True)
+    )
+
+
 def _is_too_late(tx: Transaction, candidate: Candidate) -> bool:
-    schedule, firing = candidate.schedule, candidate.firing
-    if schedule is None or firing.started_at is not None:
+    firing = candidate.firing
+    if candidate.start_deadline is None or firing.started_at is not None:
         return False
-    return past_deadline(firing.scheduled_for, schedule.declaration.start_deadline, tx.now)
+    return past_deadline(firing.scheduled_for, candidate.start_deadline, tx.now)
 
 
 def _end_too_late(tx: Transaction, late: Sequence[Candidate]) -> None:
@@ -162,25 +159,20 @@ def _end_too_late(tx: Transaction, late: Sequence[Candidate]) -> None:
 
 
 def _take(
-    tx: Transaction,
-    claimer: Claimer,
-    found: Sequence[Candidate],
-    jobs: Mapping[str, JobState],
+    tx: Transaction, claimer: Claimer, found: Sequence[Candidate], known: Known
 ) -> list[Claimed]:
     if not found:
         return []
-    taken = [one.firing for one in found]
-    _mark_claimed(tx, claimer.worker_id, taken)
+    _mark_claimed(tx, claimer.worker_id, [one.firing for one in found])
     _take_schedule_locks(tx, claimer.worker_id, [one.firing for one in found if one.limited])
     slots = claimer.slots
     new_runs: list[plans.NewRun] = []
-    current = definitions.in_code(jobs)
     for one in found:
         if one.plan is not None:
             first = plans.first_runs(
                 one.firing,
                 one.plan,
-                current,
+                known.planner.definitions,
                 worker_id=claimer.worker_id,
                 now=tx.now,
                 slots=slots,
@@ -188,28 +180,25 @@ def _take(
             slots -= sum(run.status is JobRunStatus.RUNNING for run in first)
             new_runs.extend(first)
     failpoint("claim.marked")
-    plans.insert(tx, new_runs)
-    _go_on(tx, claimer.worker_id, [one.firing.id for one in found if one.plan is None], slots)
-    runs = plans.runs_of(tx, [firing.id for firing in taken])
-    return [claimed(tx, claimer.worker_id, one, runs, jobs) for one in _pairs(found)]
-
-
-def _pairs(found: Sequence[Candidate]) -> list[tuple[Firing, timedelta | None]]:
+    runs = plans.insert_told(tx, new_runs)
+    written = [one.firing.id for one in found if one.plan is None]
+    if written:
+        _go_on(tx, claimer.worker_id, written, slots)
+        runs |= plans.runs_of(tx, written)
     return [
-        (one.firing, one.schedule.declaration.timeout if one.schedule else None) for one in found
+        Claimed(
+            firing=_owned(tx, claimer.worker_id, one.firing),
+            runs=tuple(runs[one.firing.id]),
+            jobs=known.states,
+            timeout=one.timeout,
+        )
+        for one in found
     ]
 
 
-def claimed(
-    tx: Transaction,
-    worker_id: str,
-    taken: tuple[Firing, timedelta | None],
-    runs: Mapping[int, Sequence[JobRun]],
-    jobs: Mapping[str, JobState],
-) -> Claimed:
+def _owned(tx: Transaction, worker_id: str, firing: Firing) -> Firing:
     """The firing as its new owner sees it."""
-    firing, timeout = taken
-    owned = replace(
+    return replace(
         firing,
         status=FiringStatus.RUNNING,
         claimed_by=worker_id,
@@ -217,48 +206,70 @@ def claimed(
         started_at=firing.started_at or tx.now,
         version=firing.version + 1,
     )
-    return Claimed(owned, tuple(runs[firing.id]), jobs, timeout)
 
 
 def _mark_claimed(tx: Transaction, worker_id: str, taken: Sequence[Firing]) -> None:
-    table = tx.tables.job_firing
     tx.connection.execute(
+        tx.statements.get(_mark_statement),
+        {"ids": [firing.id for firing in taken], "worker": worker_id, "now": tx.now},
+    )
+
+
+def _mark_statement(statements: Statements) -> sa.Update:
+    table = statements.tables.job_firing
+    now = sa.bindparam("now", type_=table.c.started_at.type)
+    return (
         sa.update(table)
-        .where(table.c.id.in_([firing.id for firing in taken]))
+        .where(statements.among(table.c.id))
         .values(
             status=FiringStatus.RUNNING.value,
-            claimed_by=worker_id,
+            claimed_by=sa.bindparam("worker"),
             reason=None,
-            started_at=sa.func.coalesce(
-                table.c.started_at, sa.literal(tx.now, table.c.started_at.type)
-            ),
+            started_at=sa.func.coalesce(table.c.started_at, now),
             version=table.c.version + 1,
         )
     )
 
 
 def _take_schedule_locks(tx: Transaction, worker_id: str, taken: Sequence[Firing]) -> None:
-    if not taken:
-        return
-    table = tx.tables.job_schedule
-    tx.connection.execute(
-        sa.update(table)
-        .where(table.c.id == sa.bindparam("b_id"))
-        .values(
-            locked_by=sa.bindparam("b_owner"),
-            locked_at=tx.now,
-            last_run_at=sa.bindparam("b_started", type_=table.c.last_run_at.type),
-            version=table.c.version + 1,
-        ),
+    _LOCK.execute(
+        tx,
         [
             {
-                "b_id": firing.schedule_id,
-                "b_owner": schedules.owner(worker_id, firing.id),
-                "b_started": firing.started_at or tx.now,
+                "id": firing.schedule_id,
+                "owner": schedules.owner(worker_id, firing.id),
+                "started": firing.started_at or tx.now,
             }
             for firing in taken
         ],
+        now=tx.now,
     )
+
+
+def _lock_types(statements: Statements) -> many.Types:
+    table = statements.tables.job_schedule
+    return {
+        "id": table.c.id.type,
+        "owner": table.c.locked_by.type,
+        "started": table.c.last_run_at.type,
+    }
+
+
+def _lock_statement(statements: Statements, value: many.Values) -> sa.Update:
+    table = statements.tables.job_schedule
+    return (
+        sa.update(table)
+        .where(table.c.id == value("id"))
+        .values(
+            locked_by=value("owner"),
+            locked_at=sa.bindparam("now", type_=table.c.locked_at.type),
+            last_run_at=value("started"),
+            version=table.c.version + 1,
+        )
+    )
+
+
+_LOCK = many.Update("job_schedule", _lock_types, _lock_statement, shared=("now",))
 
 
 def _go_on(tx: Transaction, worker_id: str, firing_ids: Sequence[int], slots: int) -> None:

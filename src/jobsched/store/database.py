@@ -4,11 +4,10 @@ import os
 import random
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.pool import StaticPool
@@ -16,8 +15,9 @@ from sqlalchemy.pool import StaticPool
 from jobsched.clock import Clock, DatabaseTime, SystemClock
 from jobsched.errors import ConfigurationError, DatabaseError
 from jobsched.failpoints import failpoint
-from jobsched.store.sibling import WRITES, open_sibling
-from jobsched.store.tables import Tables, build_tables
+from jobsched.store.sibling import READS_ONCE, WRITES, open_sibling
+from jobsched.store.statements import Statements
+from jobsched.store.tables import build_tables
 
 T = TypeVar("T")
 
@@ -31,13 +31,44 @@ _MINIMUM = {
 }
 
 
-@dataclass(frozen=True, slots=True)
 class Transaction:
     """An open transaction: its connection, the tables, and the database's time in it."""
 
-    connection: sa.Connection
-    tables: Tables
-    now: datetime
+    __slots__ = ("_measure", "_now", "connection", "statements", "tables")
+
+    def __init__(
+        self,
+        connection: sa.Connection,
+        statements: Statements,
+        now: datetime | None,
+        measure: Callable[[sa.Connection], datetime],
+    ) -> None:
+        """Without `now` the time is that of the first statement that brings it, or asked for."""
+        self.connection = connection
+        self.statements = statements
+        self.tables = statements.tables
+        self._now = now
+        self._measure = measure
+
+    @property
+    def now(self) -> datetime:
+        """The database's time, the same for the whole transaction."""
+        if self._now is None:
+            self._now = self._measure(self.connection)
+        return self._now
+
+    def measure(self) -> None:
+        """Ask for the database's time anew; this transaction's own stays."""
+        self._measure(self.connection)
+
+    def first(
+        self, statement: sa.Select[Any], parameters: Mapping[str, Any] | None = None
+    ) -> Sequence[sa.Row[Any]]:
+        """The rows of a statement that selects `statements.time`: its time is the transaction's."""
+        found = self.connection.execute(statement, parameters or {}).all()
+        if self._now is None and found and found[0].database_time is not None:
+            self._now = aware(found[0].database_time)
+        return found
 
 
 class Database:
@@ -58,6 +89,7 @@ class Database:
         self.clock = clock or SystemClock()
         self.time = DatabaseTime(self.clock)
         self.tables = build_tables(prefix, schema)
+        self._statements: dict[bool, Statements] = {}
         self._source = engine
         self.engine = open_sibling(engine)
         self._own = not isinstance(engine, sa.Engine)
@@ -89,20 +121,30 @@ class Database:
         """True for an in-memory SQLite database, which only this process can see."""
         return isinstance(self.engine.pool, StaticPool)
 
-    def transact(self, work: Callable[[Transaction], T]) -> T:
+    def transact(self, work: Callable[[Transaction], T], *, at: datetime | None = None) -> T:
         """Run `work` in a writing transaction, again when it lost against another one.
+
+        Once more, too, when its connection turns out to have been cut before the commit: while it
+        idled in the pool, as a rule.
+
+        With `at` that is the transaction's time, which the server is asked for otherwise.
 
         A deadlock, a lock wait that timed out or a busy SQLite file rolls back the whole
         transaction, so `work` must do nothing but SQL. Raises DatabaseError when the database
         does not answer or the losing does not end.
         """
         for attempt in range(1, _ATTEMPTS + 1):
+            done = False
             try:
-                with self.write() as tx:
-                    return work(tx)
+                with self.write(at) as tx:
+                    result = work(tx)
+                    done = True
+                return result
             except sa.exc.DBAPIError as error:
                 if not _is_operational(error):
                     raise
+                if error.connection_invalidated and attempt == 1 and not done:
+                    continue
                 if attempt == _ATTEMPTS or not lost_against_another(error):
                     raise DatabaseError(f"the database refused: {_said(error)}") from error
                 self.clock.wait(threading.Event(), random.random() * 0.02 * 2**attempt)
@@ -110,33 +152,57 @@ class Database:
                 raise DatabaseError(f"no connection of the pool became free: {error}") from error
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    def query(self, work: Callable[[Transaction], T]) -> T:
-        """Run `work` in a reading transaction; raises DatabaseError as `transact` does."""
-        try:
-            with self.read() as tx:
-                return work(tx)
-        except sa.exc.DBAPIError as error:
-            if not _is_operational(error):
-                raise
-            raise DatabaseError(f"the database refused: {_said(error)}") from error
-        except sa.exc.TimeoutError as error:
-            raise DatabaseError(f"no connection of the pool became free: {error}") from error
+    def query(self, work: Callable[[Transaction], T], *, once: bool = False) -> T:
+        """Run `work` in a reading transaction; raises DatabaseError as `transact` does.
+
+        With `once` it is a single SELECT, which sees one state of the database by itself.
+        """
+        for is_last in (False, True):
+            try:
+                with self.read(once=once) as tx:
+                    return work(tx)
+            except sa.exc.DBAPIError as error:
+                if not _is_operational(error):
+                    raise
+                if error.connection_invalidated and not is_last:
+                    continue  # it was cut while it idled in the pool
+                raise DatabaseError(f"the database refused: {_said(error)}") from error
+            except sa.exc.TimeoutError as error:
+                raise DatabaseError(f"no connection of the pool became free: {error}") from error
+        raise AssertionError("unreachable: the last attempt returns or raises")
 
     @contextmanager
-    def write(self) -> Iterator[Transaction]:
+    def write(self, at: datetime | None = None) -> Iterator[Transaction]:
         """A transaction that may write; it commits at the end, and rolls back on an error."""
         with self._turn, self.engine.connect() as connection:
             connection = connection.execution_options(**{WRITES: True})
             with connection.begin():
-                yield Transaction(connection, self.tables, self.measure(connection))
+                yield self.transaction(connection, at)
                 failpoint("commit.before")
         failpoint("commit.after")
 
     @contextmanager
-    def read(self) -> Iterator[Transaction]:
+    def read(self, *, once: bool = False) -> Iterator[Transaction]:
         """A transaction that only reads, at the estimated time of the database."""
         with self._turn, self.engine.connect() as connection:
-            yield Transaction(connection, self.tables, self.time.now())
+            if once:
+                connection = connection.execution_options(**{READS_ONCE: True})
+            yield self.transaction(connection, self.time.now())
+
+    def transaction(self, connection: sa.Connection, now: datetime | None = None) -> Transaction:
+        """The transaction that is open on `connection`."""
+        if now is None and self.now_expression is None:
+            now = self.clock.now()
+        return Transaction(connection, self.statements, now, self.measure)
+
+    @property
+    def statements(self) -> Statements:
+        """Those that are built already, for the clock that is used now."""
+        now = self.now_expression
+        found = self._statements.get(now is None)
+        if found is None:
+            found = self._statements[now is None] = Statements(self.tables, self.dialect, now)
+        return found
 
     @property
     def now_expression(self) -> sa.ColumnElement[datetime] | None:
@@ -155,7 +221,7 @@ class Database:
 
     def measured(self, value: datetime, sent: float) -> datetime:
         """The server's answer, sent for at the monotonic second `sent`, as an aware time."""
-        now = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        now = aware(value)
         self.time.measured(now, sent, self.clock.monotonic())
         return now
 
@@ -178,6 +244,11 @@ class Database:
         """
         if self._own or not self.in_memory:
             self.engine.dispose()
+
+
+def aware(value: datetime) -> datetime:
+    """The server's answer to what time it is; MySQL and MariaDB leave the zone out."""
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 _NOW: dict[str, sa.ColumnElement[datetime]] = {

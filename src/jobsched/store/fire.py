@@ -1,7 +1,7 @@
 """FIRE: due occurrences become firings, and `next_run_at` moves on, in one transaction."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,6 @@ from jobsched.model import (
     Firing,
     FiringStatus,
     JobRunStatus,
-    JobState,
     Overlap,
     PlannedJob,
     Reason,
@@ -20,11 +19,22 @@ from jobsched.model import (
     TriggerType,
 )
 from jobsched.planning.due import Decision, LiveFiring, Skip, decide
-from jobsched.store import candidates, definitions, firings, plans, rows, schedules, workers
+from jobsched.store import (
+    candidates,
+    definitions,
+    due_schedules,
+    firings,
+    many,
+    plans,
+    rows,
+    schedules,
+)
 from jobsched.store.candidates import Claimer
 from jobsched.store.claim import Claimed
 from jobsched.store.database import Transaction
+from jobsched.store.definitions import Known
 from jobsched.store.firings import NewFiring
+from jobsched.store.statements import Statements
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +42,21 @@ class FireOutcome:
     """What a firing transaction did."""
 
     decided: int = 0
-    """Schedules that were due."""
+    """Schedules for which it was decided what is due."""
+    due: int = 0
+    """Schedules that were due, those that another transaction holds included; up to the limit."""
+    following: datetime | None = None
+    """When the next one is due, as far as it can be told: not when nothing was decided."""
     queued: int = 0
     claimed: tuple[Claimed, ...] = ()
     skipped: tuple[NewFiring, ...] = ()
 
 
 class RowsChangedError(Exception):
-    """A due schedule changed although its row was locked: roll back and look again."""
+    """A due schedule changed although its row was locked, or is not due by the database's clock.
+
+    Roll back and look again.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,37 +77,35 @@ def fire(
     retry_before: datetime,
     limit: int,
     claim_at_once: bool = True,
+    until_due: Callable[[], None] | None = None,
 ) -> FireOutcome:
     """Decide the due schedules of the app, in due order; claim what has a slot.
 
-    Raises whatever planning raises for a bad row: the caller then takes the rows one by one.
+    Called a moment before the transaction's time, it does what can be done before, and calls
+    `until_due`, which returns when that time has come. Raises RowsChangedError if it has not, by
+    the database's clock, or if a row was changed; and whatever planning raises for a bad row: the
+    caller then takes the rows one by one.
     """
-    due = _due_rows(tx, claimer.app, retry_before, limit)
-    return _fire_rows(tx, claimer, due, claim_at_once=claim_at_once) if due else FireOutcome()
+    known, may_claim = definitions.for_claimer(tx, claimer.app, claimer.worker_id)
+    due = due_schedules.lock(tx, claimer.app, retry_before, limit)
+    if not due:
+        return FireOutcome()
+    claims = claim_at_once and may_claim
+    done = _fire_rows(tx, claimer, due, known, claims=claims, until_due=until_due)
+    following = [at for at in (due[0].following, done.following) if at is not None]
+    return replace(done, due=due[0].among_due, following=min(following, default=None))
 
 
 def fire_one(
     tx: Transaction, claimer: Claimer, schedule_id: str, *, claim_at_once: bool = True
 ) -> FireOutcome:
     """The same for a single schedule; an occurrence that is decided already is left as it is."""
-    table = tx.tables.job_schedule
-    row = tx.connection.execute(
-        sa.select(table)
-        .where(table.c.id == schedule_id, schedules.due(table, claimer.app, tx.now))
-        .where(table.c.next_run_at <= tx.now)
-        .with_for_update(skip_locked=True)
-    ).one_or_none()
+    known, may_claim = definitions.for_claimer(tx, claimer.app, claimer.worker_id)
+    row = due_schedules.lock_one(tx, claimer.app, schedule_id)
     if row is None:
         return FireOutcome()
-    return _fire_rows(tx, claimer, [row], claim_at_once=claim_at_once, decided_before=True)
-
-
-def due_ids(tx: Transaction, app: str, retry_before: datetime, limit: int) -> list[str]:
-    """The ids of due schedules, readable even when their rows are not."""
-    table = tx.tables.job_schedule
-    return list(
-        tx.connection.execute(_due_select(tx, table.c.id, app, retry_before, limit)).scalars()
-    )
+    claims = claim_at_once and may_claim
+    return _fire_rows(tx, claimer, [row], known, claims=claims, decided_before=True)
 
 
 def decide_now(tx: Transaction, state: ScheduleState) -> None:
@@ -100,50 +115,31 @@ def decide_now(tx: Transaction, state: ScheduleState) -> None:
     """
     if not state.enabled or state.next_run_at is None or state.next_run_at > tx.now:
         return
-    live = firings.live_of_schedules(tx, [state.declaration.id])[state.declaration.id]
-    decision = decide(state.declaration, state.next_run_at, tx.now, _as_live(live))
+    live = firings.live_ids(tx, [state.declaration.id])[state.declaration.id]
+    decision = decide(state.declaration, state.next_run_at, tx.now, live)
     due = _Due(state, (), decision, blocked=True)
-    _cancel_previous(tx, [due], {state.declaration.id: live})
+    _cancel_previous(tx, [due])
     known = firings.by_keys(tx, [key for key, _ in _new_firings(tx, due, None)])
     firings.insert(tx, [new for key, new in _new_firings(tx, due, None) if key not in known])
     _move_on(tx, [due])
-
-
-def _due_select(
-    tx: Transaction, what: Any, app: str, retry_before: datetime, limit: int
-) -> sa.Select[Any]:
-    table = tx.tables.job_schedule
-    return (
-        sa.select(what)
-        .where(schedules.due(table, app, retry_before), table.c.next_run_at <= tx.now)
-        .order_by(table.c.next_run_at)
-        .limit(limit)
-    )
-
-
-def _due_rows(
-    tx: Transaction, app: str, retry_before: datetime, limit: int
-) -> Sequence[sa.Row[Any]]:
-    selected = _due_select(tx, tx.tables.job_schedule, app, retry_before, limit)
-    return tx.connection.execute(selected.with_for_update(skip_locked=True)).all()
 
 
 def _fire_rows(
     tx: Transaction,
     claimer: Claimer,
     due_rows: Sequence[sa.Row[Any]],
+    known: Known,
     *,
-    claim_at_once: bool,
+    claims: bool,
     decided_before: bool = False,
+    until_due: Callable[[], None] | None = None,
 ) -> FireOutcome:
     failpoint("fire.selected")
-    jobs = definitions.states(tx, claimer.app)
-    states = [rows.schedule_state(row) for row in due_rows]
-    live = firings.live_of_schedules(tx, [state.declaration.id for state in states])
-    due = [_decide(state, live[state.declaration.id], jobs, tx.now) for state in states]
-    _cancel_previous(tx, due, live)
-    claims = claim_at_once and claimer.slots > 0 and workers.may_claim(tx, claimer.worker_id)
-    chosen = _choose(tx, claimer, due, jobs) if claims else {}
+    states = [rows.schedule_state(row, recent=False) for row in due_rows]
+    live = firings.live_ids(tx, [row.id for row in due_rows if row.has_live])
+    due = [_decide(one, live.get(one.declaration.id, ()), known, tx.now) for one in states]
+    _cancel_previous(tx, due)
+    chosen = _choose(tx, claimer, due) if claims else {}
     new = {
         key: firing
         for one in due
@@ -152,44 +148,45 @@ def _fire_rows(
     if decided_before:
         for key in firings.by_keys(tx, new):
             del new[key]
-    firings.insert(tx, list(new.values()))
+    claimable = [key for key in chosen if key in new]
+    inserted = firings.insert_keyed(tx, list(new.values()), claimable)
     failpoint("fire.inserted")
-    claimed = _claim(tx, claimer, [key for key in chosen if key in new], chosen, jobs)
-    _move_on(tx, due, {c.firing.schedule_id or "": c for c in claimed})
+    claimed = _claim(tx, claimer, inserted, chosen, known)
+    _move_on(tx, due, {c.firing.schedule_id or "": c for c in claimed}, until_due)
     return FireOutcome(
         decided=len(due),
+        due=len(due),
+        following=min(
+            (at for one in due if (at := one.decision.next_run_at) is not None), default=None
+        ),
         queued=sum(one.status is FiringStatus.QUEUED for one in new.values()),
         claimed=tuple(claimed),
         skipped=tuple(one for one in new.values() if one.status is FiringStatus.SKIPPED),
     )
 
 
-def _decide(
-    state: ScheduleState, live: Sequence[Firing], jobs: Mapping[str, JobState], now: datetime
-) -> _Due:
+def _decide(state: ScheduleState, live: Sequence[LiveFiring], known: Known, now: datetime) -> _Due:
     if state.next_run_at is None:
         raise RowsChangedError(state.declaration.id)
-    plan = plans.plan_of(state.declaration, None, definitions.in_code(jobs))
-    decision = decide(state.declaration, state.next_run_at, now, _as_live(live))
+    plan = known.planner.of_schedule(state.declaration)
+    decision = decide(state.declaration, state.next_run_at, now, live)
     limited = candidates.is_limited(state)
     return _Due(state, plan, decision, limited and (bool(live) or state.locked_by is not None))
 
 
-def _as_live(live: Sequence[Firing]) -> list[LiveFiring]:
-    return [LiveFiring(firing.id, firing.status is FiringStatus.RUNNING) for firing in live]
-
-
-def _cancel_previous(
-    tx: Transaction, due: Sequence[_Due], live: Mapping[str, Sequence[Firing]]
-) -> None:
+def _cancel_previous(tx: Transaction, due: Sequence[_Due]) -> None:
     """`overlap="cancel_previous"`: waiting firings end here, running ones are asked to."""
+    cancels = {firing_id for one in due for firing_id in one.decision.cancels}
+    if not cancels:
+        return
+    ids = [one.schedule.declaration.id for one in due if one.decision.cancels]
     waiting = [
         firing
-        for one in due
-        for firing in live[one.schedule.declaration.id]
-        if firing.id in one.decision.cancels and firing.status is not FiringStatus.RUNNING
+        for live in firings.live_of_schedules(tx, ids).values()
+        for firing in live
+        if firing.id in cancels and firing.status is not FiringStatus.RUNNING
     ]
-    firings.request_cancel(tx, [firing_id for one in due for firing_id in one.decision.cancels])
+    firings.request_cancel(tx, sorted(cancels))
     ends = firings.cancel_waiting(tx, waiting, Reason.SUPERSEDED)
     settlements = [firings.settlement(one, tx.now) for one in ends]
     locked = schedules.lock(tx, [s.schedule_id for s in settlements if s])
@@ -200,9 +197,7 @@ _Chosen = dict[str, _Due]
 """By their dedup keys, the firings that are claimed at once, each with its schedule."""
 
 
-def _choose(
-    tx: Transaction, claimer: Claimer, due: Sequence[_Due], jobs: Mapping[str, JobState]
-) -> _Chosen:
+def _choose(tx: Transaction, claimer: Claimer, due: Sequence[_Due]) -> _Chosen:
     chosen: _Chosen = {}
     slots = claimer.slots
     for one in sorted(due, key=lambda one: -one.schedule.declaration.priority):
@@ -269,90 +264,112 @@ def skip_paused(tx: Transaction, schedule: ScheduleState, skip: Skip) -> None:
 def _claim(
     tx: Transaction,
     claimer: Claimer,
-    keys: Sequence[str],
+    inserted: Mapping[str, Firing],
     chosen: _Chosen,
-    jobs: Mapping[str, JobState],
+    known: Known,
 ) -> list[Claimed]:
-    inserted = firings.by_keys(tx, keys)
-    current = definitions.in_code(jobs)
     slots = claimer.slots
     new_runs: list[plans.NewRun] = []
-    for key in keys:
+    for key, firing in inserted.items():
         first = plans.first_runs(
-            inserted[key],
+            firing,
             chosen[key].plan,
-            current,
+            known.planner.definitions,
             worker_id=claimer.worker_id,
             now=tx.now,
             slots=slots,
         )
         slots -= sum(run.status is JobRunStatus.RUNNING for run in first)
         new_runs.extend(first)
-    plans.insert(tx, new_runs)
-    runs = plans.runs_of(tx, [firing.id for firing in inserted.values()])
+    runs = plans.insert_told(tx, new_runs)
     return [
         Claimed(
-            firing=inserted[key],
-            runs=tuple(runs[inserted[key].id]),
-            jobs=jobs,
+            firing=firing,
+            runs=tuple(runs[firing.id]),
+            jobs=known.states,
             timeout=chosen[key].schedule.declaration.timeout,
         )
-        for key in keys
+        for key, firing in inserted.items()
     ]
 
 
 def _move_on(
-    tx: Transaction, due: Sequence[_Due], claimed: Mapping[str, Claimed] | None = None
+    tx: Transaction,
+    due: Sequence[_Due],
+    claimed: Mapping[str, Claimed] | None = None,
+    until_due: Callable[[], None] | None = None,
 ) -> None:
-    table = tx.tables.job_schedule
-    moves = []
-    for one in due:
-        state = one.schedule
-        mine = (claimed or {}).get(state.declaration.id)
-        takes = mine is not None and candidates.is_limited(state)
-        owner = (
-            schedules.owner(mine.firing.claimed_by or "", mine.firing.id)
-            if mine is not None and takes
-            else state.locked_by
-        )
-        moves.append(
-            {
-                "b_id": state.declaration.id,
-                "b_due": state.next_run_at,
-                "b_version": state.version,
-                "b_next": one.decision.next_run_at,
-                "b_last": one.decision.last_scheduled_for,
-                "b_owner": owner,
-                "b_takes": takes,
-                "b_started": mine is not None,
-            }
-        )
-    moved = tx.connection.execute(_move_statement(tx, table), moves)
-    if moved.rowcount != len(moves):
-        raise RowsChangedError(f"{moved.rowcount} of {len(moves)} rows")
+    moves = [_move(one, (claimed or {}).get(one.schedule.declaration.id)) for one in due]
+    for _ in range(1 if until_due is None else _LOOKS):
+        if until_due is not None:
+            until_due()
+        found = _MOVE.execute(tx, moves, now=tx.now)
+        if found:
+            break
+        tx.measure()  # it may be earlier than was thought
+    if found != len(moves):
+        raise RowsChangedError(f"{found} of {len(moves)} rows")
 
 
-def _move_statement(tx: Transaction, table: sa.Table) -> sa.Update:
-    now = sa.literal(tx.now, table.c.locked_at.type)
+_LOOKS = 3
+"""How often the clock is looked at before a moment's wait is given up."""
+
+
+def _move(due: _Due, mine: Claimed | None) -> dict[str, Any]:
+    state = due.schedule
+    takes = mine is not None and candidates.is_limited(state)
+    owner = state.locked_by
+    if mine is not None and takes:
+        owner = schedules.owner(mine.firing.claimed_by or "", mine.firing.id)
+    return {
+        "id": state.declaration.id,
+        "due": state.next_run_at,
+        "version": state.version,
+        "next": due.decision.next_run_at,
+        "last": due.decision.last_scheduled_for,
+        "owner": owner,
+        "takes": takes,
+        "started": mine is not None,
+    }
+
+
+def _move_types(statements: Statements) -> many.Types:
+    table = statements.tables.job_schedule
+    return {
+        "id": table.c.id.type,
+        "due": table.c.next_run_at.type,
+        "version": table.c.version.type,
+        "next": table.c.next_run_at.type,
+        "last": table.c.last_scheduled_for.type,
+        "owner": table.c.locked_by.type,
+        "takes": sa.Boolean(),
+        "started": sa.Boolean(),
+    }
+
+
+def _move_statement(statements: Statements, value: many.Values) -> sa.Update:
+    table = statements.tables.job_schedule
+    now = sa.bindparam("now", type_=table.c.locked_at.type)
+    never_early = [] if statements.now is None else [table.c.next_run_at <= statements.now]
     return (
         sa.update(table)
         .where(
-            table.c.id == sa.bindparam("b_id"),
-            table.c.next_run_at == sa.bindparam("b_due"),
-            table.c.version == sa.bindparam("b_version"),
+            table.c.id == value("id"),
+            table.c.next_run_at == value("due"),
+            table.c.version == value("version"),
+            *never_early,
         )
         .values(
-            next_run_at=sa.bindparam("b_next", type_=table.c.next_run_at.type),
-            last_scheduled_for=sa.bindparam("b_last", type_=table.c.last_scheduled_for.type),
-            locked_by=sa.bindparam("b_owner", type_=table.c.locked_by.type),
-            locked_at=sa.case(
-                (sa.bindparam("b_takes", type_=sa.Boolean), now), else_=table.c.locked_at
-            ),
-            last_run_at=sa.case(
-                (sa.bindparam("b_started", type_=sa.Boolean), now), else_=table.c.last_run_at
-            ),
+            next_run_at=value("next"),
+            last_scheduled_for=value("last"),
+            locked_by=value("owner"),
+            locked_at=sa.case((value("takes"), now), else_=table.c.locked_at),
+            last_run_at=sa.case((value("started"), now), else_=table.c.last_run_at),
             problem=None,
             problem_at=None,
             version=table.c.version + 1,
         )
     )
+
+
+_MOVE = many.Update("job_schedule", _move_types, _move_statement, shared=("now",))

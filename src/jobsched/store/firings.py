@@ -3,15 +3,18 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 
 from jobsched.errors import NotFoundError
 from jobsched.model import LIVE_FIRINGS, Firing, FiringStatus, JobRun, JobRunStatus, TriggerType
+from jobsched.planning.due import LiveFiring
 from jobsched.planning.plan import ending
-from jobsched.store import plans, rows, schedules
+from jobsched.store import many, plans, rows, schedules
 from jobsched.store.database import Transaction
+from jobsched.store.statements import Statements
 
 LIVE = [status.value for status in LIVE_FIRINGS]
 
@@ -49,7 +52,13 @@ class FiringEnd:
 
 def cron_key(schedule_id: str, occurrence: datetime) -> str:
     """The unique key of a schedule's occurrence: the guarantee that it fires once."""
-    return f"cron:{schedule_id}:{occurrence:%Y-%m-%dT%H:%M:%S.%fZ}"
+    return f"cron:{schedule_id}:{_stamp(occurrence)}"
+
+
+@lru_cache(maxsize=64)
+def _stamp(occurrence: datetime) -> str:
+    """Of one instant for all that are due at it."""
+    return f"{occurrence:%Y-%m-%dT%H:%M:%S.%fZ}"
 
 
 def request_key(app: str, target: str, key: str) -> str:
@@ -59,10 +68,43 @@ def request_key(app: str, target: str, key: str) -> str:
 
 def insert(tx: Transaction, new: Sequence[NewFiring]) -> None:
     """Write firings."""
-    if new:
-        tx.connection.execute(
-            sa.insert(tx.tables.job_firing), [_columns(firing, tx.now) for firing in new]
-        )
+    _INSERT.execute(tx, [_columns(firing, tx.now) for firing in new])
+
+
+def insert_keyed(
+    tx: Transaction, new: Sequence[NewFiring], wanted: Sequence[str]
+) -> dict[str, Firing]:
+    """Write firings; those of the `wanted` dedup keys as they stand then."""
+    ids = _INSERT.ids(tx, [_columns(firing, tx.now) for firing in new])
+    if ids is None:
+        return by_keys(tx, wanted)
+    by_key = {firing.dedup_key: firing for firing in new}
+    return {key: _written(by_key[key], ids[key], tx.now) for key in wanted}
+
+
+def _written(new: NewFiring, firing_id: int, now: datetime) -> Firing:
+    return Firing(
+        id=firing_id,
+        app=new.app,
+        schedule_id=new.schedule_id,
+        job_name=new.job_name,
+        scheduled_for=new.scheduled_for,
+        trigger=new.trigger,
+        status=new.status,
+        reason=new.reason,
+        blocked_by=new.blocked_by,
+        missed_count=new.missed_count,
+        missed_from=new.missed_from,
+        params=new.params or {},
+        available_at=new.available_at,
+        claimed_by=new.claimed_by,
+        requested_by=new.requested_by,
+        cancel_requested_at=None,
+        created_at=now,
+        started_at=now if new.status is FiringStatus.RUNNING else None,
+        finished_at=now if new.status is FiringStatus.SKIPPED else None,
+        priority=new.priority,
+    )
 
 
 def insert_one(tx: Transaction, new: NewFiring) -> Firing:
@@ -96,6 +138,18 @@ def _columns(new: NewFiring, now: datetime) -> dict[str, Any]:
         "started_at": now if new.status is FiringStatus.RUNNING else None,
         "finished_at": now if skipped else None,
     }
+
+
+_INSERT = many.Insert(
+    "job_firing",
+    (
+        *("app", "schedule_id", "job_name", "scheduled_for", "trigger_type", "status", "reason"),
+        *("blocked_by", "missed_count", "missed_from", "params", "priority", "available_at"),
+        *("claimed_by", "version", "requested_by", "dedup_key"),
+        *("created_at", "started_at", "finished_at"),
+    ),
+    keys=("dedup_key",),
+)
 
 
 def by_id(tx: Transaction, firing_id: int, *, lock: bool = False) -> Firing:
@@ -135,6 +189,25 @@ def live_of_schedules(tx: Transaction, schedule_ids: Iterable[str]) -> dict[str,
     return found
 
 
+def live_ids(tx: Transaction, schedule_ids: Iterable[str]) -> dict[str, list[LiveFiring]]:
+    """The same, without more of each firing than overlap is decided by."""
+    found: dict[str, list[LiveFiring]] = {schedule_id: [] for schedule_id in schedule_ids}
+    if found:
+        selected = tx.connection.execute(tx.statements.get(_live_statement), {"ids": list(found)})
+        for firing_id, schedule_id, status in selected:
+            found[schedule_id].append(LiveFiring(firing_id, status == FiringStatus.RUNNING))
+    return found
+
+
+def _live_statement(statements: Statements) -> sa.Select[Any]:
+    table = statements.tables.job_firing
+    return (
+        sa.select(table.c.id, table.c.schedule_id, table.c.status)
+        .where(statements.among(table.c.schedule_id), table.c.status.in_(LIVE))
+        .order_by(table.c.id)
+    )
+
+
 def is_ahead(other: Firing, firing: Firing) -> bool:
     """Whether a live firing of the same schedule goes first: it runs, or it is older."""
     if other.id == firing.id:
@@ -147,23 +220,33 @@ def end(tx: Transaction, ends: Sequence[FiringEnd]) -> None:
 
     Job runs that are still queued must have been ended by the caller.
     """
-    if not ends:
-        return
-    table = tx.tables.job_firing
-    tx.connection.execute(
+    _END.execute(tx, [_end_row(one) for one in ends], now=tx.now)
+
+
+def _end_row(one: FiringEnd) -> dict[str, Any]:
+    return {"id": one.firing.id, "status": one.status.value, "reason": one.reason}
+
+
+def _end_types(statements: Statements) -> many.Types:
+    table = statements.tables.job_firing
+    return {name: table.c[name].type for name in ("id", "status", "reason")}
+
+
+def _end_statement(statements: Statements, value: many.Values) -> sa.Update:
+    table = statements.tables.job_firing
+    return (
         sa.update(table)
-        .where(table.c.id == sa.bindparam("b_id"))
+        .where(table.c.id == value("id"))
         .values(
-            status=sa.bindparam("b_status"),
-            reason=sa.bindparam("b_reason"),
-            finished_at=tx.now,
+            status=value("status"),
+            reason=value("reason"),
+            finished_at=sa.bindparam("now", type_=table.c.finished_at.type),
             version=table.c.version + 1,
-        ),
-        [
-            {"b_id": one.firing.id, "b_status": one.status.value, "b_reason": one.reason}
-            for one in ends
-        ],
+        )
     )
+
+
+_END = many.Update("job_firing", _end_types, _end_statement, shared=("now",))
 
 
 def settlement(one: FiringEnd, now: datetime) -> schedules.Settlement | None:

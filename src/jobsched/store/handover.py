@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from jobsched.errors import ConflictError, NotFoundError
 from jobsched.model import Firing, FiringStatus, JobRun, JobRunStatus
 from jobsched.store import record, rows
+from jobsched.store.batch import Batch, LogRecord, RunNote
 from jobsched.store.database import Transaction
-from jobsched.store.record import Batch, LogRecord, RunNote
 
 
 @dataclass(frozen=True, slots=True)

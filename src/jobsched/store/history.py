@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,10 +20,15 @@ def listed(
     schedule_id: str | None = None,
     job_name: str | None = None,
     status: FiringStatus | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
     before: int | None = None,
     limit: int = 20,
 ) -> list[Firing]:
-    """Firings, newest first, each with its job runs; `before` is the id to go on from."""
+    """Firings, newest first, each with its job runs; `before` is the id to go on from.
+
+    It looks through all of them, if need be; `firing_list` is for those who cannot wait.
+    """
     table = tx.tables.job_firing
     selected = sa.select(table).where(table.c.app == app)
     if schedule_id is not None:
@@ -31,12 +37,16 @@ def listed(
         selected = selected.where(table.c.job_name == job_name)
     if status is not None:
         selected = selected.where(table.c.status == status.value)
+    if since is not None:
+        selected = selected.where(table.c.created_at >= since)
+    if until is not None:
+        selected = selected.where(table.c.created_at < until)
     if before is not None:
         selected = selected.where(table.c.id < before)
     page = selected.order_by(table.c.id.desc()).limit(limit)
     found = rows.readable(tx, page, table.c.id, rows.firing)
-    runs = plans.runs_of(tx, [one.id for one in found])
-    return [replace(one, runs=_in_plan_order(runs[one.id])) for one in found]
+    runs = runs_of(tx, [one.id for one in found])
+    return [replace(one, runs=runs[one.id]) for one in found]
 
 
 def firing(tx: Transaction, app: str, firing_id: int) -> Firing:
@@ -50,6 +60,13 @@ def firing(tx: Transaction, app: str, firing_id: int) -> Firing:
             f"there is no firing {firing_id} in app {app!r}; `jobsched history` lists the latest"
         )
     return rows.firing(row, _in_plan_order(plans.runs_of(tx, [firing_id])[firing_id]))
+
+
+def runs_of(tx: Transaction, firing_ids: Sequence[int]) -> dict[int, tuple[JobRun, ...]]:
+    """The job runs of each firing, in the order of its plan."""
+    return {
+        firing_id: _in_plan_order(runs) for firing_id, runs in plans.runs_of(tx, firing_ids).items()
+    }
 
 
 def job_run(tx: Transaction, app: str, run_id: int) -> JobRun:

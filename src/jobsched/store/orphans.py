@@ -22,7 +22,6 @@ from jobsched.store.firings import FiringEnd
 
 LIMIT = 100
 """How many firings one pass looks at."""
-_WAITING = [FiringStatus.QUEUED.value, FiringStatus.WAITING.value]
 
 
 def end_orphans(tx: Transaction, app: str, lock_timeout: timedelta) -> list[FiringEnd]:
@@ -57,7 +56,7 @@ def _waiting(tx: Transaction, app: str, since: datetime) -> list[Firing]:
         sa.select(table)
         .where(
             table.c.app == app,
-            table.c.status.in_(_WAITING),
+            table.c.status.in_(candidates.WAITING),
             table.c.available_at <= since,
         )
         .where(sa.not_(candidates.held_back(tx)))
@@ -103,7 +102,7 @@ def _end(tx: Transaction, orphans: Sequence[Firing]) -> list[FiringEnd]:
             sa.select(table.c.id)
             .where(
                 table.c.id.in_([firing.id for firing in orphans]),
-                table.c.status.in_(_WAITING),
+                table.c.status.in_(candidates.WAITING),
             )
             .order_by(table.c.id)
             .with_for_update()

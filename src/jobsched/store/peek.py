@@ -1,14 +1,15 @@
 """What a pass needs to know before it does anything: one statement while nothing is due."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from jobsched.model import FiringStatus
-from jobsched.store import schedules
+from jobsched.store import candidates, schedules
 from jobsched.store.database import Database, Transaction
+from jobsched.store.statements import Statements
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,30 +24,53 @@ class Peek:
     waiting_until: datetime | None
     """The earliest `available_at` that is still to come."""
 
+    @property
+    def is_due(self) -> bool:
+        """Whether a schedule is due."""
+        return self.due_at is not None and self.due_at <= self.now
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a firing waits that is not for later; overlap may hold it back."""
+        return self.waiting_since is not None and self.waiting_since <= self.now
+
 
 def peek(database: Database, app: str, retry_before: datetime) -> Peek:
     """Look without a lock, and measure the database's time on the way."""
-    return database.query(lambda tx: _peek(database, tx, app, retry_before))
+    return database.query(lambda tx: _peek(database, tx, app, retry_before), once=True)
 
 
 def _peek(database: Database, tx: Transaction, app: str, retry_before: datetime) -> Peek:
-    schedule, firing = tx.tables.job_schedule, tx.tables.job_firing
-    waits = sa.and_(
-        firing.c.app == app,
-        firing.c.status.in_([FiringStatus.QUEUED.value, FiringStatus.WAITING.value]),
-    )
-    available_at = sa.func.min(firing.c.available_at)
-    columns: list[Any] = [
-        sa.select(sa.func.min(schedule.c.next_run_at))
-        .where(schedules.due(schedule, app, retry_before))
-        .scalar_subquery(),
-        sa.select(available_at).where(waits).scalar_subquery(),
-        sa.select(available_at).where(waits, firing.c.available_at > tx.now).scalar_subquery(),
-    ]
     sent = database.clock.monotonic()
-    expression = database.now_expression
-    if expression is None:
-        row = tx.connection.execute(sa.select(*columns)).one()
-        return Peek(database.clock.now(), row[0], row[1], row[2])
-    row = tx.connection.execute(sa.select(*columns, expression)).one()
-    return Peek(database.measured(row[3], sent), row[0], row[1], row[2])
+    parameters = {"app": app, "retry_before": retry_before, "now": tx.now}
+    row = tx.connection.execute(tx.statements.get(_statement), parameters).one()
+    brought = row.database_time
+    now = database.clock.now() if brought is None else database.measured(brought, sent)
+    return Peek(now, row.due_at, _first(row[1:3]), _first(row[3:5]))
+
+
+def _first(times: Iterable[datetime | None]) -> datetime | None:
+    return min((at for at in times if at is not None), default=None)
+
+
+def _statement(statements: Statements) -> sa.Select[Any]:
+    schedule, firing = statements.tables.job_schedule, statements.tables.job_firing
+    app: sa.ColumnElement[str] = sa.bindparam("app", type_=schedule.c.app.type)
+    retry_before = sa.bindparam("retry_before", type_=schedule.c.problem_at.type)
+    later = firing.c.available_at > sa.bindparam("now", type_=firing.c.available_at.type)
+    due_at = sa.select(sa.func.min(schedule.c.next_run_at)).where(
+        schedules.due(schedule, app, retry_before)
+    )
+    # A subquery for each status: each is answered by the first row of an index.
+    waiting = [
+        sa.select(sa.func.min(firing.c.available_at)).where(
+            firing.c.app == app, firing.c.status == status
+        )
+        for status in candidates.WAITING
+    ]
+    return sa.select(
+        due_at.scalar_subquery().label("due_at"),
+        *(one.scalar_subquery() for one in waiting),
+        *(one.where(later).scalar_subquery() for one in waiting),
+        statements.time,
+    )

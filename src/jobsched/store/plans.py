@@ -16,7 +16,7 @@ from jobsched.model import (
     ScheduleDeclaration,
 )
 from jobsched.planning.plan import Standing, order, select
-from jobsched.store import rows
+from jobsched.store import many, rows
 from jobsched.store.database import Transaction
 
 
@@ -48,6 +48,31 @@ def plan_of(
     if schedule is not None and job_name is None:
         return select(schedule, definitions)
     return order([job_name or ""], definitions)
+
+
+class Planner:
+    """Plans by what selects them, each made once: for as long as the definitions are the same."""
+
+    def __init__(self, definitions: Mapping[str, JobDefinition]) -> None:
+        self.definitions = definitions
+        self._plans: dict[Any, tuple[PlannedJob, ...]] = {}
+
+    def of_schedule(self, declared: ScheduleDeclaration) -> tuple[PlannedJob, ...]:
+        """The jobs of a firing of the schedule; raises as `plan_of` does."""
+        key = (
+            declared.execution_mode,
+            declared.group,
+            declared.jobs,
+            declared.include_dependencies,
+        )
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = self._plans[key] = select(declared, self.definitions)
+        return plan
+
+    def of_job(self, name: str) -> tuple[PlannedJob, ...]:
+        """The plan of a single job; raises as `plan_of` does."""
+        return order([name], self.definitions)
 
 
 def roots(plan: Sequence[PlannedJob]) -> int:
@@ -94,29 +119,74 @@ def first_runs(
 
 def insert(tx: Transaction, runs: Sequence[NewRun]) -> None:
     """Write new attempts."""
-    if not runs:
-        return
-    tx.connection.execute(
-        sa.insert(tx.tables.job_run),
-        [
-            {
-                "firing_id": run.firing_id,
-                "schedule_id": run.schedule_id,
-                "job_name": run.job.name,
-                "depends_on": list(run.job.depends_on) or None,
-                "attempt": run.attempt,
-                "status": run.status.value,
-                "trigger_type": run.trigger,
-                "scheduled_for": run.scheduled_for,
-                "available_at": run.available_at,
-                "queued_at": tx.now,
-                "started_at": tx.now if run.status is JobRunStatus.RUNNING else None,
-                "params": dict(run.params) or None,
-                "worker_id": run.worker_id,
-            }
-            for run in runs
-        ],
+    _INSERT.execute(tx, [_columns(run, tx.now) for run in runs])
+
+
+def insert_told(tx: Transaction, runs: Sequence[NewRun]) -> dict[int, list[JobRun]]:
+    """Write the first attempts of firings; the job runs of each firing as they stand then."""
+    firing_ids = dict.fromkeys(run.firing_id for run in runs)
+    ids = _INSERT.ids(tx, [_columns(run, tx.now) for run in runs])
+    if ids is None:
+        return runs_of(tx, firing_ids)
+    told: dict[int, list[JobRun]] = {firing_id: [] for firing_id in firing_ids}
+    for run in runs:
+        run_id = ids[run.firing_id, run.job.name, run.attempt]
+        told[run.firing_id].append(_written(run, run_id, tx.now))
+    return told
+
+
+def _columns(run: NewRun, now: datetime) -> dict[str, Any]:
+    return {
+        "firing_id": run.firing_id,
+        "schedule_id": run.schedule_id,
+        "job_name": run.job.name,
+        "depends_on": list(run.job.depends_on) or None,
+        "attempt": run.attempt,
+        "status": run.status.value,
+        "trigger_type": run.trigger,
+        "scheduled_for": run.scheduled_for,
+        "available_at": run.available_at,
+        "queued_at": now,
+        "started_at": now if run.status is JobRunStatus.RUNNING else None,
+        "params": dict(run.params) or None,
+        "worker_id": run.worker_id,
+    }
+
+
+def _written(run: NewRun, run_id: int, now: datetime) -> JobRun:
+    return JobRun(
+        id=run_id,
+        firing_id=run.firing_id,
+        schedule_id=run.schedule_id,
+        job_name=run.job.name,
+        attempt=run.attempt,
+        status=run.status,
+        reason=None,
+        scheduled_for=run.scheduled_for,
+        available_at=run.available_at,
+        queued_at=now,
+        started_at=now if run.status is JobRunStatus.RUNNING else None,
+        finished_at=None,
+        duration_ms=None,
+        error=None,
+        traceback=None,
+        result=None,
+        progress=None,
+        worker_id=run.worker_id,
+        depends_on=run.job.depends_on,
+        params=run.params,
     )
+
+
+_INSERT = many.Insert(
+    "job_run",
+    (
+        *("firing_id", "schedule_id", "job_name", "depends_on", "attempt", "status"),
+        *("trigger_type", "scheduled_for", "available_at", "queued_at", "started_at"),
+        *("params", "worker_id"),
+    ),
+    keys=("firing_id", "job_name", "attempt"),
+)
 
 
 def runs_of(tx: Transaction, firing_ids: Iterable[int]) -> dict[int, list[JobRun]]:

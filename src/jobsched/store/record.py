@@ -6,137 +6,17 @@ that a COMMIT whose answer was lost can be repeated.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from jobsched.failpoints import failpoint
-from jobsched.model import Firing, FiringStatus, JobRunStatus
-from jobsched.store import firings, plans, schedules
+from jobsched.model import FiringStatus, JobRunStatus
+from jobsched.store import firings, many, plans, schedules
+from jobsched.store.batch import Batch, LogRecord, Recorded, RunEnd, RunNote
 from jobsched.store.database import Transaction
 from jobsched.store.plans import NewRun
-
-
-@dataclass(frozen=True, slots=True)
-class RunEnd:
-    """How an attempt ended."""
-
-    run_id: int
-    firing_id: int
-    status: JobRunStatus
-    finished_at: datetime
-    reason: str | None = None
-    error: str | None = None
-    traceback: str | None = None
-    result: Any = None
-    duration_ms: int | None = None
-    was: JobRunStatus = JobRunStatus.RUNNING
-    """The state it leaves: QUEUED when it never started."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunNote:
-    """A running attempt's reason or progress, for operators to see."""
-
-    run_id: int
-    firing_id: int
-    reason: str | None = None
-    progress: dict[str, Any] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LogRecord:
-    """A captured log record."""
-
-    run_id: int
-    firing_id: int
-    level: str
-    message: str
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class HandBack:
-    """A firing that its worker gives up unfinished: to be claimed again from `available_at`."""
-
-    firing: Firing
-    status: FiringStatus
-    available_at: datetime
-
-
-@dataclass(slots=True)
-class Batch:
-    """What one worker has to write, in one transaction."""
-
-    worker_id: str
-    starts: list[tuple[int, int]] = field(default_factory=list)
-    """(run id, firing id) of job runs that have a slot now."""
-    ends: list[RunEnd] = field(default_factory=list)
-    attempts: list[NewRun] = field(default_factory=list)
-    notes: list[RunNote] = field(default_factory=list)
-    logs: list[LogRecord] = field(default_factory=list)
-    firing_ends: list[firings.FiringEnd] = field(default_factory=list)
-    hand_backs: list[HandBack] = field(default_factory=list)
-    tried: bool = False
-    """Whether an earlier try may have been committed after all."""
-
-    def __bool__(self) -> bool:
-        """Whether there is anything to write."""
-        return bool(
-            self.starts
-            or self.ends
-            or self.attempts
-            or self.notes
-            or self.logs
-            or self.firing_ends
-            or self.hand_backs
-        )
-
-    def firing_ids(self) -> set[int]:
-        """Every firing that the batch touches."""
-        return {
-            *(firing_id for _, firing_id in self.starts),
-            *(one.firing_id for one in self.ends),
-            *(one.firing_id for one in self.attempts),
-            *(one.firing_id for one in self.notes),
-            *(one.firing_id for one in self.logs),
-            *(one.id for one in self.leaving()),
-        }
-
-    def leaving(self) -> list[Firing]:
-        """The firings that end, or are handed back."""
-        return [
-            *(one.firing for one in self.firing_ends),
-            *(one.firing for one in self.hand_backs),
-        ]
-
-    def only(self, firing_ids: set[int]) -> "Batch":
-        """The part of the batch that belongs to these firings."""
-        return Batch(
-            self.worker_id,
-            [one for one in self.starts if one[1] in firing_ids],
-            [one for one in self.ends if one.firing_id in firing_ids],
-            [one for one in self.attempts if one.firing_id in firing_ids],
-            [one for one in self.notes if one.firing_id in firing_ids],
-            [one for one in self.logs if one.firing_id in firing_ids],
-            [one for one in self.firing_ends if one.firing.id in firing_ids],
-            [one for one in self.hand_backs if one.firing.id in firing_ids],
-            self.tried,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """What became of a batch."""
-
-    at: datetime
-    """The database's time: the start of the job runs that were started."""
-    fenced: frozenset[int]
-    """Firings that are no longer this worker's; nothing of them was written."""
-    attempt_ids: dict[tuple[int, str, int], int]
-    """The ids of new attempts by firing, job and attempt."""
+from jobsched.store.statements import Statements
 
 
 def record(tx: Transaction, batch: Batch) -> Recorded:
@@ -144,10 +24,10 @@ def record(tx: Transaction, batch: Batch) -> Recorded:
     leaving = batch.leaving()
     locked = schedules.lock(tx, [one.schedule_id for one in leaving if one.schedule_id])
     wanted = batch.firing_ids()
-    mine = _lock_mine(tx, batch)
+    mine, others_wait = _lock_mine(tx, batch)
     written = _written_before(tx, batch, wanted - mine) if batch.tried else set()
     failpoint("record.locked")
-    part = batch.only(mine)
+    part = batch.only(mine) if batch.tried or mine != wanted else batch
     if batch.tried:
         _drop_what_is_written(tx, part)
     _start(tx, part)
@@ -166,29 +46,53 @@ def record(tx: Transaction, batch: Batch) -> Recorded:
         if one.firing.schedule_id is not None
     ]
     schedules.settle(tx, locked, [one for one in settlements if one is not None])
-    return Recorded(tx.now, frozenset(wanted - mine - written), _attempt_ids(tx, batch))
+    fenced = frozenset(wanted - mine - written)
+    others_wait = others_wait or bool(part.hand_backs)
+    return Recorded(tx.now, fenced, others_wait, _attempt_ids(tx, batch))
 
 
-def _lock_mine(tx: Transaction, batch: Batch) -> set[int]:
-    """The firings of the batch that its worker still has.
+def _lock_mine(tx: Transaction, batch: Batch) -> tuple[set[int], bool]:
+    """The firings of the batch that its worker still has, and whether others may wait.
 
     One that leaves must be of the same version: an earlier try may have handed it back already,
     and the same worker have claimed it anew.
     """
-    table = tx.tables.job_firing
-    selected = (
-        sa.select(table.c.id, table.c.version)
+    leaving = {one.id: one.version for one in batch.leaving()}
+    found = lock_firings(tx, sorted(batch.firing_ids()), batch.worker_id)
+    mine = {row.id for row in found if leaving.get(row.id, row.version) == row.version}
+    return mine, not found or bool(found[0].others_wait)
+
+
+def lock_firings(
+    tx: Transaction, firing_ids: Sequence[int], worker_id: str
+) -> Sequence[sa.Row[Any]]:
+    """The rows of those of the firings that this worker has, locked."""
+    parameters = {"ids": list(firing_ids), "worker": worker_id}
+    return tx.first(tx.statements.get(_mine_statement), parameters)
+
+
+def _mine_statement(statements: Statements) -> sa.Select[Any]:
+    table = statements.tables.job_firing
+    return (
+        sa.select(table.c.id, table.c.version, statements.time, _others_wait(table))
         .where(
-            table.c.id.in_(sorted(batch.firing_ids())),
-            table.c.claimed_by == batch.worker_id,
+            statements.among(table.c.id),
+            table.c.claimed_by == sa.bindparam("worker"),
             table.c.status == FiringStatus.RUNNING.value,
         )
         .order_by(table.c.id)
         .with_for_update()
     )
-    leaving = {one.id: one.version for one in batch.leaving()}
-    found = tx.connection.execute(selected)
-    return {row.id for row in found if leaving.get(row.id, row.version) == row.version}
+
+
+def _others_wait(table: sa.Table) -> sa.ColumnElement[bool]:
+    """A hint, said along with what is read anyway: who is free looks at once, or only in time."""
+    other = table.alias("other")
+    waiting = sa.select(other.c.id).where(
+        other.c.app == table.c.app,
+        other.c.status.in_([FiringStatus.QUEUED.value, FiringStatus.WAITING.value]),
+    )
+    return waiting.exists().label("others_wait")
 
 
 def _written_before(tx: Transaction, batch: Batch, absent: set[int]) -> set[int]:
@@ -233,54 +137,66 @@ def _status(found: dict[int, tuple[str, str | None]], run_id: int) -> str | None
 
 
 def _start(tx: Transaction, part: Batch) -> None:
-    if not part.starts:
-        return
-    table = tx.tables.job_run
-    tx.connection.execute(
+    if part.starts:
+        ids = [run_id for run_id, _ in part.starts]
+        parameters = {"ids": ids, "worker": part.worker_id, "now": tx.now}
+        tx.connection.execute(tx.statements.get(_start_statement), parameters)
+
+
+def _start_statement(statements: Statements) -> sa.Update:
+    table = statements.tables.job_run
+    return (
         sa.update(table)
         .where(
-            table.c.id.in_([run_id for run_id, _ in part.starts]),
+            statements.among(table.c.id),
             table.c.status == JobRunStatus.QUEUED.value,
-            table.c.worker_id == part.worker_id,
+            table.c.worker_id == sa.bindparam("worker"),
         )
-        .values(status=JobRunStatus.RUNNING.value, started_at=tx.now)
+        .values(
+            status=JobRunStatus.RUNNING.value,
+            started_at=sa.bindparam("now", type_=table.c.started_at.type),
+        )
     )
 
 
 def _end_runs(tx: Transaction, ends: Sequence[RunEnd]) -> None:
-    if not ends:
-        return
-    table = tx.tables.job_run
-    statement = (
-        sa.update(table)
-        .where(table.c.id == sa.bindparam("b_id"), table.c.status == sa.bindparam("b_was"))
-        .values(
-            status=sa.bindparam("b_status"),
-            reason=sa.bindparam("b_reason"),
-            error=sa.bindparam("b_error"),
-            traceback=sa.bindparam("b_traceback"),
-            result=sa.bindparam("b_result", type_=table.c.result.type),
-            finished_at=sa.bindparam("b_finished_at", type_=table.c.finished_at.type),
-            duration_ms=sa.bindparam("b_duration_ms"),
-        )
-    )
-    tx.connection.execute(
-        statement,
+    _END.execute(
+        tx,
         [
             {
-                "b_id": one.run_id,
-                "b_was": one.was.value,
-                "b_status": one.status.value,
-                "b_reason": one.reason,
-                "b_error": one.error,
-                "b_traceback": one.traceback,
-                "b_result": one.result,
-                "b_finished_at": one.finished_at,
-                "b_duration_ms": one.duration_ms,
+                "id": one.run_id,
+                "was": one.was.value,
+                "status": one.status.value,
+                "reason": one.reason,
+                "error": one.error,
+                "traceback": one.traceback,
+                "result": one.result,
+                "finished_at": one.finished_at,
+                "duration_ms": one.duration_ms,
             }
             for one in sorted(ends, key=lambda one: one.run_id)
         ],
     )
+
+
+def _end_types(statements: Statements) -> many.Types:
+    columns = statements.tables.job_run.c
+    return {"was": columns.status.type} | {name: columns[name].type for name in ("id", *_RESULT)}
+
+
+_RESULT = ("status", "reason", "error", "traceback", "result", "finished_at", "duration_ms")
+
+
+def _end_statement(statements: Statements, value: many.Values) -> sa.Update:
+    table = statements.tables.job_run
+    return (
+        sa.update(table)
+        .where(table.c.id == value("id"), table.c.status == value("was"))
+        .values({name: value(name) for name in _RESULT})
+    )
+
+
+_END = many.Update("job_run", _end_types, _end_statement)
 
 
 def _pass_requests_on(tx: Transaction, attempts: Sequence[NewRun]) -> None:

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -17,11 +19,14 @@ from jobsched.model import (
     Reason,
     Worker,
     WorkerStatus,
+    WorkerType,
 )
 from jobsched.planning.attempts import after_loss
 from jobsched.planning.plan import ending, skipped_by
 from jobsched.store import definitions, firings, plans, rows, schedules, workers
+from jobsched.store.candidates import WAITING
 from jobsched.store.database import Transaction
+from jobsched.store.statements import Statements
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +40,76 @@ class Recovered:
     lost_runs: tuple[JobRun, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Whether there is anything to look after, told by one statement."""
+
+    daemons: frozenset[str]
+    """The app's daemons that have not ended."""
+    somebody_is_dead: bool
+    """A worker has no fresh beat, or something is held by nobody who has not ended."""
+    something_waits: bool
+    """A firing of the app has waited for a lock timeout, for whatever reason."""
+
+
+def look(tx: Transaction, app: str, lock_timeout: timedelta) -> Look:
+    """What the recovery pass asks every time; what it finds is looked at more closely then."""
+    since = tx.now - lock_timeout
+    statement = tx.statements.get(_look_statement)
+    found = tx.connection.execute(statement, {"app": app, "since": since}).all()
+    if not found:  # not even who asks: something is wrong
+        return Look(frozenset(), somebody_is_dead=True, something_waits=True)
+    listed = [rows.worker(row) for row in found]
+    stale = any(tx.now - one.last_heartbeat_at > one.lock_timeout for one in listed)
+    return Look(
+        daemons=frozenset(
+            one.id
+            for one in listed
+            if one.app == app and one.worker_type is WorkerType.SCHEDULE_DAEMON
+        ),
+        somebody_is_dead=stale or bool(found[0].left_claims) or bool(found[0].left_locks),
+        something_waits=bool(found[0].something_waits),
+    )
+
+
+def _look_statement(statements: Statements) -> sa.Select[Any]:
+    tables = statements.tables
+    worker, firing, schedule = tables.worker_instance, tables.job_firing, tables.job_schedule
+    holder = worker.alias("holder")
+    not_ended = [status.value for status in workers.ALIVE]
+    alive = holder.c.status.in_(not_ended)
+    left_claims = sa.select(firing.c.id).where(
+        firing.c.status == FiringStatus.RUNNING.value,
+        firing.c.claimed_by.is_not(None),
+        firing.c.claimed_by.not_in(sa.select(holder.c.id).where(alive)),
+    )
+    locked_by_it = schedule.c.locked_by.like(holder.c.id + ":%")
+    left_locks = sa.select(schedule.c.id).where(
+        schedule.c.locked_at.is_not(None),
+        ~sa.select(holder.c.id).where(alive, locked_by_it).exists(),
+    )
+    waiting = sa.select(firing.c.id).where(
+        firing.c.app == sa.bindparam("app"),
+        firing.c.status.in_(WAITING),
+        firing.c.available_at <= sa.bindparam("since", type_=firing.c.available_at.type),
+    )
+    return (
+        sa.select(
+            *workers.columns(worker, declares=False),
+            left_claims.exists().label("left_claims"),
+            left_locks.exists().label("left_locks"),
+            waiting.exists().label("something_waits"),
+        )
+        .where(worker.c.status.in_(not_ended))
+        .order_by(worker.c.started_at, worker.c.id)
+    )
+
+
 def candidates(tx: Transaction) -> list[str]:
     """Workers without a fresh beat that have not ended, and any that still hold something."""
     stale = [
         worker.id
-        for worker in workers.listed(tx)
+        for worker in workers.listed(tx, declares=False)
         if tx.now - worker.last_heartbeat_at > worker.lock_timeout
     ]
     return list(dict.fromkeys([*stale, *_holders_without_a_beat(tx)]))

@@ -96,9 +96,28 @@ def enqueue(
 
     The same key gives the same firing. Raises NotFoundError and ParameterError.
     """
+    firing, _ = _of_job(tx, app, job_name, request, TriggerType.EVENT, run_at or tx.now)
+    return firing
+
+
+def trigger_job(tx: Transaction, app: str, job_name: str, request: Request) -> Firing:
+    """A MANUAL firing of one job, for an operator; any number of them may wait.
+
+    The same key gives the same firing. Raises NotFoundError and ParameterError.
+    """
+    fired, is_new = _of_job(tx, app, job_name, request, TriggerType.MANUAL, tx.now)
+    if is_new:
+        _audit(tx, app, f"job {job_name}", request, fired)
+    return fired
+
+
+def _of_job(
+    tx: Transaction, app: str, job_name: str, request: Request, trigger: TriggerType, at: datetime
+) -> tuple[Firing, bool]:
+    """The firing, and whether it is new."""
     dedup_key = _dedup_key(app, job_name, request)
     if same := _given_before(tx, dedup_key, job_name=job_name):
-        return same
+        return same, False
     jobs = definitions.current(tx, app)
     if job_name not in jobs:
         raise NotFoundError(
@@ -106,20 +125,17 @@ def enqueue(
             "daemon has synced"
         )
     refuse_unfit(request.params, [jobs[job_name]], f"job {job_name!r}")
-    at = run_at or tx.now
-    return firings.insert_one(
-        tx,
-        NewFiring(
-            app=app,
-            job_name=job_name,
-            scheduled_for=at,
-            available_at=at,
-            trigger=TriggerType.EVENT,
-            params=request.params,
-            requested_by=request.by,
-            dedup_key=dedup_key,
-        ),
+    new = NewFiring(
+        app=app,
+        job_name=job_name,
+        scheduled_for=at,
+        available_at=at,
+        trigger=trigger,
+        params=request.params,
+        requested_by=request.by,
+        dedup_key=dedup_key,
     )
+    return firings.insert_one(tx, new), True
 
 
 def refuse_unfit(params: Mapping[str, Any], jobs: Sequence[JobDefinition], target: str) -> None:

@@ -1,16 +1,17 @@
 """The mirrored schedules and their state."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from jobsched.errors import ConflictError, NotFoundError
 from jobsched.model import FiringStatus, ScheduleState
-from jobsched.store import rows
+from jobsched.store import many, rows
 from jobsched.store.database import Transaction
+from jobsched.store.statements import Statements
 
 RECENT = 30
 """How many ended firings `job_schedule.recent` remembers."""
@@ -32,14 +33,17 @@ class Settlement:
 
 
 def states(tx: Transaction, app: str, *, retired: bool = False) -> list[ScheduleState]:
-    """The app's schedules by id; those that left the code only on request.
-
-    One whose row cannot be read is there with that as its problem.
-    """
+    """The app's schedules by id; those that left the code only on request."""
     table = tx.tables.job_schedule
     selected = sa.select(table).where(table.c.app == app).order_by(table.c.id)
     if not retired:
         selected = selected.where(table.c.retired_at.is_(None))
+    return legible(tx, selected)
+
+
+def legible(tx: Transaction, selected: sa.Select[Any]) -> list[ScheduleState]:
+    """Selected rows of `job_schedule`; one that cannot be read has that as its problem."""
+    table = tx.tables.job_schedule
     try:
         return [rows.schedule_state(row) for row in tx.connection.execute(selected)]
     except rows.UNREADABLE:
@@ -116,14 +120,34 @@ def lock(tx: Transaction, schedule_ids: Iterable[str]) -> Locked:
     wanted = sorted(set(schedule_ids))
     if not wanted:
         return {}
+    statement = tx.statements.get(_lock_statement)
+    try:
+        return {row.id: row for row in tx.first(statement, {"ids": wanted})}
+    except rows.UNREADABLE:
+        return {schedule_id: row for schedule_id in wanted if (row := _locked(tx, schedule_id))}
+
+
+def _locked(tx: Transaction, schedule_id: str) -> Any:
+    """The row, locked; without its `recent` where somebody wrote something else into it."""
     table = tx.tables.job_schedule
-    found = tx.connection.execute(
-        sa.select(table.c.id, table.c.recent, table.c.locked_by)
-        .where(table.c.id.in_(wanted))
+    for recent in (table.c.recent, sa.null().label("recent")):
+        with suppress(*rows.UNREADABLE):
+            return tx.connection.execute(
+                sa.select(table.c.id, recent, table.c.locked_by)
+                .where(table.c.id == schedule_id)
+                .with_for_update()
+            ).one_or_none()
+    return None
+
+
+def _lock_statement(statements: Statements) -> sa.Select[Any]:
+    table = statements.tables.job_schedule
+    return (
+        sa.select(table.c.id, table.c.recent, table.c.locked_by, statements.time)
+        .where(statements.among(table.c.id))
         .order_by(table.c.id)
         .with_for_update()
     )
-    return {row.id: row for row in found}
 
 
 def settle(tx: Transaction, locked: Locked, settlements: Sequence[Settlement]) -> None:
@@ -137,37 +161,55 @@ def settle(tx: Transaction, locked: Locked, settlements: Sequence[Settlement]) -
         if row is None:
             continue  # its schedule's row is gone: nothing to count
         ended = [one for one in of_schedule if one.status is not None]
-        before = row.recent if isinstance(row.recent, list) else []  # edited by hand: begin anew
+        before = [one for one in _list(row.recent) if isinstance(one, dict)]
         recent = [*before, *(_recent(one) for one in ended)]
         holder = _holder(row.locked_by)
         released = any(one.firing_id == holder for one in of_schedule)
         updates.append(
             {
-                "b_id": schedule_id,
-                "b_succeeded": sum(one.status is FiringStatus.SUCCESS for one in ended),
-                "b_failed": sum(one.status is FiringStatus.FAILED for one in ended),
-                "b_recent": recent[-RECENT:],
-                "b_released": released,
+                "id": schedule_id,
+                "succeeded": sum(one.status is FiringStatus.SUCCESS for one in ended),
+                "failed": sum(one.status is FiringStatus.FAILED for one in ended),
+                "recent": recent[-RECENT:],
+                "released": released,
             }
         )
-    if updates:
-        tx.connection.execute(_settle_statement(tx), updates)
+    _SETTLE.execute(tx, updates)
 
 
-def _settle_statement(tx: Transaction) -> sa.Update:
-    table = tx.tables.job_schedule
-    released = sa.bindparam("b_released", type_=sa.Boolean)
+def _list(value: Any) -> list[Any]:
+    """What the column holds, unless it was edited by hand to be something else."""
+    return value if isinstance(value, list) else []
+
+
+def _settle_types(statements: Statements) -> many.Types:
+    table = statements.tables.job_schedule
+    return {
+        "id": table.c.id.type,
+        "succeeded": table.c.run_count.type,
+        "failed": table.c.failure_count.type,
+        "recent": table.c.recent.type,
+        "released": sa.Boolean(),
+    }
+
+
+def _settle_statement(statements: Statements, value: many.Values) -> sa.Update:
+    table = statements.tables.job_schedule
+    released = value("released")
     return (
         sa.update(table)
-        .where(table.c.id == sa.bindparam("b_id"))
+        .where(table.c.id == value("id"))
         .values(
-            run_count=table.c.run_count + sa.bindparam("b_succeeded", type_=sa.Integer),
-            failure_count=table.c.failure_count + sa.bindparam("b_failed", type_=sa.Integer),
-            recent=sa.bindparam("b_recent", type_=table.c.recent.type),
+            run_count=table.c.run_count + value("succeeded"),
+            failure_count=table.c.failure_count + value("failed"),
+            recent=value("recent"),
             locked_by=sa.case((released, sa.null()), else_=table.c.locked_by),
             locked_at=sa.case((released, sa.null()), else_=table.c.locked_at),
         )
     )
+
+
+_SETTLE = many.Update("job_schedule", _settle_types, _settle_statement)
 
 
 def _recent(settlement: Settlement) -> dict[str, Any]:
@@ -206,8 +248,11 @@ def _holder(locked_by: str | None) -> int | None:
     return int(firing_id) if firing_id.isdecimal() else None
 
 
-def due(table: sa.Table, app: str, retry_before: datetime) -> sa.ColumnElement[bool]:
-    """Schedules that fire when their time comes; one with a problem waits for its next try."""
+def due(table: sa.FromClause, app: Any, retry_before: Any) -> sa.ColumnElement[bool]:
+    """Schedules that fire when their time comes; one with a problem waits for its next try.
+
+    `app` and `retry_before`, before which the problem was found, are values or parameters.
+    """
     return sa.and_(
         table.c.enabled == sa.true(),  # `IS true` uses no index on MySQL and MariaDB
         table.c.next_run_at.is_not(None),

@@ -37,8 +37,10 @@ class SchemaState:
         return self.current is None or _number(self.current)[0] == _number(self.wanted)[0]
 
 
-def ensure(database: Database, *, auto_migrate: bool) -> None:
+def ensure(database: Database, *, auto_migrate: bool) -> SchemaState:
     """Make sure that the tables serve this code, creating or upgrading them with `auto_migrate`.
+
+    Where they stand then.
 
     Any number of processes may do so at once. Raises SchemaError when the tables are of another
     major version, when they are absent or old without `auto_migrate`, or when they cannot be
@@ -48,14 +50,16 @@ def ensure(database: Database, *, auto_migrate: bool) -> None:
     if not state.same_major:
         raise SchemaError(_other_major(state))
     if not state.pending:
-        return
+        return state
     if not auto_migrate:
         found = "there are none" if state.current is None else f"they are {state.current}"
+        url = database.engine.url.render_as_string(hide_password=True)
         raise SchemaError(
-            f"the tables must be of version {state.wanted}, but {found} in this database: start a "
-            "daemon (unless JOBSCHED_AUTO_MIGRATE is false), or run `python -m jobsched migrate`"
+            f"the tables must be of version {state.wanted}, but {found} in {url}: start a daemon "
+            "(unless JOBSCHED_AUTO_MIGRATE is false), or run `python -m jobsched migrate`"
         )
     migrate(database)
+    return SchemaState(state.wanted, state.wanted, ())
 
 
 def check(database: Database) -> SchemaState:

@@ -15,6 +15,8 @@ from jobsched.errors import ConfigurationError
 
 WRITES = "jobsched_writes"
 """The execution option of a connection whose next transaction may write."""
+READS_ONCE = "jobsched_reads_once"
+"""The execution option of a connection whose next transaction is one SELECT."""
 
 SYNCHRONOUS = {
     "sqlite": "sqlite",
@@ -120,9 +122,7 @@ def engine_for(url: sa.URL | str) -> sa.Engine:
     name = parsed.get_backend_name()
     _refuse_unknown(name)
     options: dict[str, Any] = {}
-    if name != "sqlite":
-        options = {"pool_pre_ping": True}
-    elif parsed.database in (None, "", ":memory:"):
+    if name == "sqlite" and parsed.database in (None, "", ":memory:"):
         options = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
     try:
         return sa.create_engine(parsed, **options)
@@ -198,6 +198,8 @@ def _refuse_lost_rows(connection: Any) -> None:
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
+    options = connection.get_execution_options()
+    if options.get(READS_ONCE, False):
+        return
     # A deferred transaction that upgrades to a write fails at once, whatever the busy timeout.
-    writes = connection.get_execution_options().get(WRITES, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get(WRITES, False) else "BEGIN")

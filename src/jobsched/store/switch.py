@@ -30,11 +30,12 @@ def disable(
 ) -> ScheduleState:
     """Let it fire no more; what is due already is SKIPPED, reason paused. Live firings go on.
 
-    Raises NotFoundError, and ConflictError for a schedule that has left the code.
+    Of one that is disabled already a new reason is kept. Raises NotFoundError, and ConflictError
+    for a schedule that has left the code.
     """
     state = schedules.not_retired(schedules.state(tx, app, schedule_id, lock=True))
     if not state.enabled:
-        return state
+        return _with_reason(tx, state, by, reason)
     skip = _paused(tx, state)
     if skip is not None:
         fire.skip_paused(tx, state, skip)
@@ -45,6 +46,31 @@ def disable(
             .values(last_scheduled_for=skip.scheduled_for)
         )
     return _switch(tx, state, False, None, by, reason)
+
+
+def _with_reason(
+    tx: Transaction, state: ScheduleState, by: str | None, reason: str | None
+) -> ScheduleState:
+    before = state.disabled_reason
+    if reason is None or reason == before:
+        return state
+    table = tx.tables.job_schedule
+    tx.connection.execute(
+        sa.update(table)
+        .where(table.c.id == state.declaration.id)
+        .values(disabled_reason=reason, version=table.c.version + 1)
+    )
+    audit.write(
+        tx,
+        app=state.app,
+        who=by,
+        what="disable",
+        target=f"schedule {state.declaration.id}",
+        before={"enabled": False, "reason": before},
+        after={"enabled": False, "reason": reason},
+        reason=reason,
+    )
+    return schedules.state(tx, state.app, state.declaration.id)
 
 
 def _paused(tx: Transaction, state: ScheduleState) -> Skip | None:

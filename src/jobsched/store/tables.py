@@ -1,7 +1,9 @@
 """The tables, as SQLAlchemy Core: state words not codes, UTC with microseconds, no pickles."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -31,6 +33,11 @@ class UtcDateTime(sa.types.TypeDecorator[datetime]):
             raise ValueError(f"a naive datetime cannot be stored: {value!r}; give it a timezone")
         utc = value.astimezone(UTC)
         return utc if dialect.name == "postgresql" else utc.replace(tzinfo=None)
+
+    def bind_processor(self, dialect: sa.Dialect) -> Callable[[Any], Any] | None:
+        """What is written as one transaction's time, or as one due time, is made ready once."""
+        process = super().bind_processor(dialect)
+        return None if process is None else lru_cache(maxsize=256)(process)
 
     def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
         """What the database kept, aware again."""

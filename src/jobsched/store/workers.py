@@ -1,17 +1,22 @@
 """Registered processes and their heartbeats."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
 from jobsched.failpoints import failpoint
-from jobsched.model import Worker, WorkerStatus, WorkerType
+from jobsched.model import JobRun, JobRunStatus, Worker, WorkerStatus, WorkerType
+from jobsched.planning import health
 from jobsched.store import rows
 from jobsched.store.database import Transaction, seconds
 
 ALIVE = (WorkerStatus.STARTING, WorkerStatus.RUNNING, WorkerStatus.STOPPING)
+_ALIVE = [status.value for status in ALIVE]
+LOST_IS_NEWS = timedelta(hours=1)
+"""How long after its last heartbeat a lost worker is a problem to tell of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,20 +79,71 @@ def may_claim(tx: Transaction, worker_id: str) -> bool:
             table.c.id == worker_id
         )
     ).one_or_none()
-    if row is None or row.status not in [status.value for status in ALIVE]:
+    if row is None or row.status not in _ALIVE:
         return False
     return bool(tx.now - row.last_heartbeat_at <= timedelta(seconds=row.lock_timeout_s))
 
 
-def listed(tx: Transaction, app: str | None = None, *, ended: bool = False) -> list[Worker]:
-    """The workers that have not ended (or all), oldest first; of one app or of every one."""
+def listed(
+    tx: Transaction, app: str | None = None, *, ended: bool = False, declares: bool = True
+) -> list[Worker]:
+    """The workers that have not ended (or all), oldest first; of one app or of every one.
+
+    Without `declares` what they declare is left out: it is long where there are many schedules.
+    """
     table = tx.tables.worker_instance
-    selected = sa.select(table).order_by(table.c.started_at, table.c.id)
+    selected = sa.select(*columns(table, declares=declares)).order_by(
+        table.c.started_at, table.c.id
+    )
     if app is not None:
         selected = selected.where(table.c.app == app)
     if not ended:
-        selected = selected.where(table.c.status.in_([status.value for status in ALIVE]))
+        selected = selected.where(table.c.status.in_(_ALIVE))
     return [rows.worker(row) for row in tx.connection.execute(selected)]
+
+
+def overdue_limit(tx: Transaction, app: str) -> timedelta:
+    """How long after its time a schedule of the app is overdue, by the workers that are there."""
+    table = tx.tables.worker_instance
+    selected = sa.select(*columns(table, declares=False)).where(
+        watched(table, app, tx.now - LOST_IS_NEWS)
+    )
+    return health.overdue_limit([rows.worker(row) for row in tx.connection.execute(selected)])
+
+
+def watched(table: sa.Table, app: Any, lost_since: Any) -> sa.ColumnElement[bool]:
+    """The app's workers that health looks at: alive, or lost a short while ago.
+
+    `app` and `lost_since`, which is `LOST_IS_NEWS` ago, are values or parameters.
+    """
+    lost = sa.and_(
+        table.c.status == WorkerStatus.LOST.value,
+        table.c.last_heartbeat_at > lost_since,
+    )
+    return sa.and_(table.c.app == app, sa.or_(table.c.status.in_(_ALIVE), lost))
+
+
+def runs_of(tx: Transaction, worker_ids: Iterable[str]) -> dict[str, list[JobRun]]:
+    """The job runs that each worker executes now, oldest first."""
+    found: dict[str, list[JobRun]] = {worker_id: [] for worker_id in worker_ids}
+    if found:
+        table = tx.tables.job_run
+        selected = (
+            sa.select(table)
+            .where(table.c.worker_id.in_(found), table.c.status == JobRunStatus.RUNNING.value)
+            .order_by(table.c.id)
+        )
+        for run in rows.readable(tx, selected, table.c.id, rows.job_run):
+            found[run.worker_id or ""].append(run)
+    return found
+
+
+def columns(table: sa.Table, *, declares: bool) -> list[sa.ColumnElement[Any]]:
+    """What a worker is read from, with or without what it declares."""
+    nothing = sa.null().label("declares")
+    return [
+        nothing if column is table.c.declares and not declares else column for column in table.c
+    ]
 
 
 def mark_lost(tx: Transaction, worker: Worker) -> bool:

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from jobsched.model import (
+    LIVE_RUNS,
     ExecutionMode,
     Firing,
     FiringStatus,
@@ -16,6 +17,7 @@ from jobsched.model import (
     ScheduleDeclaration,
     ScheduleState,
     Timing,
+    TriggerType,
 )
 
 NOTHING = "-"
@@ -32,6 +34,22 @@ _FIRING_REASONS: Mapping[str, str] = {
     Reason.NO_WORKER: "no_worker: no daemon knows every job of its plan",
     Reason.REQUESTED: "requested: an operator cancelled it",
     Reason.SUPERSEDED: "superseded: a later firing took its place",
+    Reason.TIMEOUT: "timeout: it took longer than its schedule allows",
+}
+
+_RUN_REASONS: Mapping[str, str] = {
+    Reason.TIMEOUT: "timeout: it took longer than it may",
+    Reason.REQUESTED: "requested: somebody cancelled it",
+    Reason.SHUTDOWN: "shutdown: its daemon ended while it ran",
+    Reason.WORKER_LOST: "worker_lost: its worker was declared dead while it ran",
+    Reason.PARAMETERS: "parameters: they do not fit the job",
+    Reason.NO_WORKER: "no_worker: no daemon knows every job of its plan",
+}
+
+_CAUSES: Mapping[TriggerType, str] = {
+    TriggerType.CRON: "its schedule",
+    TriggerType.MANUAL: "an operator",
+    TriggerType.EVENT: "the app",
 }
 
 
@@ -170,6 +188,22 @@ def why(firing: Firing) -> str:
     return ""
 
 
+def cause(firing: Firing) -> str:
+    """Who or what made a firing: `its schedule`, `an operator, kari`."""
+    who = _CAUSES[firing.trigger]
+    return f"{who}, {firing.requested_by}" if firing.requested_by else who
+
+
+def run_why(run: JobRun) -> str:
+    """Why a job run did not run, or ended as it did, without its error; empty when all is well."""
+    reason = run.reason or ""
+    if reason.startswith(f"{Reason.DEPENDENCY}: "):
+        return f"dependency: {reason.partition(': ')[2]} did not succeed"
+    if not reason and run.cancel_requested_at is not None and run.status in LIVE_RUNS:
+        return "asked to cancel"
+    return _RUN_REASONS.get(reason, reason)
+
+
 def failed_runs(firing: Firing) -> list[JobRun]:
     """The last attempts that failed or were lost."""
     last = {run.job_name: run for run in firing.runs}
@@ -193,6 +227,8 @@ def counted(number: int, noun: str) -> str:
 
 def harmless(text: str) -> str:
     """The text with control characters shown, not obeyed: logs and errors are hostile text."""
+    if text.isprintable():  # most are, and whole lists of them are shown
+        return text
     return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)
 
 
@@ -202,9 +238,10 @@ def one_line(text: str) -> str:
 
 
 def _missed(firing: Firing) -> str:
-    how_many = "many" if firing.missed_count is None else str(firing.missed_count)
+    count = firing.missed_count
+    how_many = "many occurrences" if count is None else counted(count, "occurrence")
     since = f" from {moment(firing.missed_from)}" if firing.missed_from else ""
-    return f"{firing.reason or Reason.MISSED.value}: {how_many} occurrences{since}"
+    return f"{firing.reason or Reason.MISSED.value}: {how_many}{since}"
 
 
 def _about(length: timedelta) -> str:
