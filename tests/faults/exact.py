@@ -22,6 +22,9 @@ UNDER_WAY_S = 1.0
 """How long a claim may take whose lock was taken before its server went away."""
 DEADLY = {"kill", "exit", "freeze", "silence", "starved", "end"}
 """Faults after which a worker may rightly be declared dead."""
+CUTTING = {"cut", "outage", "reset"}
+"""Faults that end connections. One within a delay, which makes each step of connecting late, may
+take longer than a lock timeout to get over."""
 
 _LIVE = {"QUEUED", "RUNNING", "WAITING"}
 _FIRING = {
@@ -332,15 +335,37 @@ def _losses(evidence: Evidence) -> Iterator[Finding]:
         run = evidence.run_by_id[run_id]
         if not has_cause(evidence, run, at):
             worker = f"{run.worker_id} (pid {evidence.workers.get(run.worker_id or '')})"
-            yield Finding("alive", f"run {run_id} of {run.job_name} is LOST, {worker} lived")
+            near = _strikes_before(evidence, run, at)
+            yield Finding(
+                "alive", f"run {run_id} of {run.job_name} is LOST, {worker} lived: {near}"
+            )
 
 
 def has_cause(evidence: Evidence, run: Run, at: float) -> bool:
     """Whether a fault had struck the worker whose run was declared lost."""
     pid = evidence.workers.get(run.worker_id or "")
     since = at - 2 * evidence.lock_timeout - SLACK_S
-    kinds = {"term-twice", "end", "kill"} if run.reason == "shutdown" else DEADLY
-    return pid is not None and evidence.struck(pid, kinds, since, at)
+    if pid is None:
+        return False
+    if run.reason == "shutdown":
+        return evidence.struck(pid, {"term-twice", "end", "kill"}, since, at)
+    return evidence.struck(pid, DEADLY, since, at) or any(
+        evidence.struck(pid, CUTTING, max(since, delay.begun), min(at, delay.ended or at))
+        for delay in evidence.faults
+        if delay.kind == "delay" and delay.pid == pid and delay.begun <= at
+    )
+
+
+def _strikes_before(evidence: Evidence, run: Run, at: float) -> str:
+    """What struck a worker in the last lock timeouts, in seconds before it was declared lost."""
+    pid = evidence.workers.get(run.worker_id or "")
+    since = at - 3 * evidence.lock_timeout
+    struck = [
+        f"{fault.kind} {fault.begun - at:.1f} to {(fault.ended or at) - at:.1f}"
+        for fault in evidence.faults
+        if fault.pid in (None, pid) and fault.begun <= at and (fault.ended or at) >= since
+    ]
+    return ", ".join(struck) or "nothing struck it"
 
 
 # Ends

@@ -183,6 +183,19 @@ def test_a_start_after_the_loss_is_found_unless_it_was_frozen_on_the_way() -> No
     assert "dead" not in exact.check(replace(spoilt, faults=(frozen,))).rules()
 
 
+def test_who_connects_anew_within_a_delay_may_be_late_with_its_heartbeat() -> None:
+    """A delay alone kills nobody, nor does a cut; a cut while each step of connecting is late
+    may."""
+    spoilt = lost(sample())
+    at = max(spoilt.lost_at.values())
+    delay = Fault("delay", 11, at - 4, at - 1)
+    for cut, found in (((at - 3, at - 2.9), False), ((at - 0.9, at - 0.8), True)):
+        faults = (delay, Fault("cut", None, *cut))
+        assert ("alive" in exact.check(replace(spoilt, faults=faults)).rules()) is found
+    told = exact.check(replace(spoilt, faults=(delay,))).findings
+    assert any("lived: delay -4.0 to -1.0" in one.what for one in told if one.rule == "alive")
+
+
 def test_a_skip_for_an_overlap_needs_a_live_firing_in_the_way() -> None:
     """What had ended long before, or never was, blocks nothing."""
     specs = (replace(SPEC, misfire="run_once"),)

@@ -28,20 +28,22 @@ SYNCHRONOUS = {
 _SPELLINGS = {**SYNCHRONOUS, "postgres": SYNCHRONOUS["postgresql"]}
 _EXTRAS = {"postgresql": "postgres", "mysql": "mysql", "mariadb": "mysql"}
 
+# One statement each: a connection that was cut is made anew over a slow network, too, and the
+# next heartbeat waits for it.
 _PREPARATION = {
-    "sqlite": ("PRAGMA synchronous = FULL",),
+    "sqlite": "PRAGMA synchronous = FULL",
     "postgresql": (
-        "SET lock_timeout = '30s'",
+        "SELECT set_config('lock_timeout', '30s', false),"
         # Who froze within a transaction holds its rows: ours never idle for so long.
-        "SET idle_in_transaction_session_timeout = '10s'",
+        " set_config('idle_in_transaction_session_timeout', '10s', false)"
     ),
     "mysql": (
-        "SET SESSION time_zone = '+00:00'",
-        "SET SESSION innodb_lock_wait_timeout = 30",
-        # MariaDB alone can end the session of who froze within a transaction, and its locks.
-        "SET SESSION lock_wait_timeout = 30 /*M!100300 , idle_transaction_timeout = 10 */",
+        "SET SESSION autocommit = 0, time_zone = '+00:00',"
+        " innodb_lock_wait_timeout = 30, lock_wait_timeout = 30,"
         # Without it a value that is too long is cut, and two keys may become one.
-        "SET SESSION sql_mode = CONCAT_WS(',', 'STRICT_TRANS_TABLES', NULLIF(@@sql_mode, ''))",
+        " sql_mode = CONCAT_WS(',', 'STRICT_TRANS_TABLES', NULLIF(@@sql_mode, ''))"
+        # MariaDB alone can end the session of who froze within a transaction, and its locks.
+        " /*M!100300 , idle_transaction_timeout = 10 */"
     ),
 }
 _PREPARATION["mariadb"] = _PREPARATION["mysql"]
@@ -158,14 +160,15 @@ def _prepare(connection: Any, dialect: sa.Dialect) -> None:
     cursor = connection.cursor()
     if dialect.name == "sqlite":
         _prepare_sqlite(connection, cursor, dialect)
+    elif dialect.name == "postgresql":
+        dialect.set_isolation_level(connection, "AUTOCOMMIT")
     else:
         _refuse_lost_rows(connection)
-        dialect.set_isolation_level(connection, "READ COMMITTED")
-    for statement in _PREPARATION[dialect.name]:
-        cursor.execute(statement)
+        cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+    cursor.execute(_PREPARATION[dialect.name])
     cursor.close()
-    if dialect.name != "sqlite":
-        connection.commit()
+    if dialect.name == "postgresql":
+        dialect.set_isolation_level(connection, "READ COMMITTED")
 
 
 def _prepare_sqlite(connection: Any, cursor: Any, dialect: sa.Dialect) -> None:
