@@ -250,6 +250,34 @@ class Schedule(BaseModel):
             raise ValueError(problem)
         return self
 
+    def model_post_init(self, _context: Any) -> None:
+        """Share with the others which fields were given: a set of each costs as much as all else.
+
+        None of them changes: the model is frozen.
+        """
+        given = self.model_fields_set
+        shared = _given_fields.setdefault(frozenset(given), given)
+        object.__setattr__(self, "__pydantic_fields_set__", shared)
+
+
+class Declarations(Mapping[str, ScheduleDeclaration]):
+    """What the database mirrors of each schedule, by id.
+
+    Made anew each time: of a hundred thousand it is as large as a daemon's memory otherwise.
+    """
+
+    def __init__(self, schedules: Sequence[Schedule]) -> None:
+        self._schedules = {one.id: one for one in schedules}
+
+    def __getitem__(self, schedule_id: str) -> ScheduleDeclaration:
+        return self._schedules[schedule_id].declaration
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._schedules)
+
+    def __len__(self) -> int:
+        return len(self._schedules)
+
 
 def _contradictions(schedule: Schedule) -> Iterator[str]:
     """What is wrong between fields that are right by themselves."""
@@ -296,4 +324,5 @@ def _said(error: ErrorDetails) -> str:
     return f"{field}={shown(error['input'])}: {reason}"
 
 
+_given_fields: dict[frozenset[str], set[str]] = {}
 _BEFORE_ALL = datetime.min.replace(tzinfo=UTC)

@@ -3,9 +3,7 @@
 import asyncio
 import os
 import threading
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from concurrent.futures import Executor
 from contextlib import asynccontextmanager, nullcontext
 from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
@@ -13,27 +11,26 @@ from typing import Any, Self
 
 import sqlalchemy as sa
 
+from jobsched import soundness
 from jobsched.clock import Clock, SystemClock
-from jobsched.daemon import garbage, stopping
+from jobsched.daemon import interpreter, stopping
 from jobsched.daemon.calling import Around
 from jobsched.daemon.daemon import Daemon, Parts
 from jobsched.daemon.events import emit
 from jobsched.daemon.exec import execute_here
 from jobsched.daemon.launch import Launcher
-from jobsched.declarations import Schedule
+from jobsched.declarations import Declarations, Schedule
 from jobsched.durations import Duration, parse_duration
 from jobsched.errors import ConfigurationError, DeclarationError
-from jobsched.executors import JobExecutor, RemoteExecutor, ThreadExecutor
+from jobsched.executors import JobExecutor, ThreadExecutor
 from jobsched.json_values import parse_params
 from jobsched.locks import DatabaseLock, LockBackend
 from jobsched.model import Firing, SyncReport
 from jobsched.operations import Operations, job_name
 from jobsched.registry import Job, Registry, default_registry
 from jobsched.settings import Settings
-from jobsched.soundness import wrong_declarations
 from jobsched.store import request, schema, sync
 from jobsched.store.database import Database
-from jobsched.values import shown
 
 
 class Scheduler(Operations):
@@ -68,9 +65,9 @@ class Scheduler(Operations):
         and DeclarationError for two schedules of one id.
         """
         self.settings = settings or Settings()
-        self.app = _checked_app(app)
+        self.app = soundness.checked_app(app)
         self.registry = registry if registry is not None else default_registry
-        self.schedules = _checked_schedules(schedules)
+        self.schedules = soundness.checked_schedules(schedules)
         self._clock = clock or SystemClock()
         self.database = Database(
             engine if engine is not None else self.settings.database_url,
@@ -85,8 +82,8 @@ class Scheduler(Operations):
         self._daemon: Daemon | None = None
         self._pid = os.getpid()
         self._inline: Daemon | None = None
-        _refuse_what_cannot_be_used(self.lock, self._executors, around)
-        _refuse_duplicates(self.schedules)
+        soundness.refuse_what_cannot_be_used(self.lock, self._executors, around)
+        soundness.refuse_duplicates(self.schedules)
 
     def __repr__(self) -> str:
         url = self.database.engine.url.render_as_string(hide_password=True)
@@ -228,7 +225,9 @@ class Scheduler(Operations):
 
     def check(self) -> list[str]:
         """Everything that is wrong with the declarations, as sentences; needs no database."""
-        return wrong_declarations(self.schedules, self.registry, self._executors, self._around)
+        return soundness.wrong_declarations(
+            self.schedules, self.registry, self._executors, self._around
+        )
 
     def sync(self) -> SyncReport:
         """Mirror the declarations in the database; what operators set is kept.
@@ -236,9 +235,7 @@ class Scheduler(Operations):
         New schedules are disabled unless declared `enabled=True`. Raises DeclarationError with
         everything that is wrong, or when another app owns a schedule's id.
         """
-        self._refuse_problems()
-        self.migrate_if_allowed()
-        return self._sync(self._parts(), None)
+        return self._sync(self._sound_parts(), None)
 
     # Within
 
@@ -247,9 +244,7 @@ class Scheduler(Operations):
         return self._registered(inline=True, launcher=launcher)
 
     def _registered(self, *, inline: bool, launcher: Launcher | None = None) -> Daemon:
-        self._refuse_problems()
-        self.migrate_if_allowed()
-        parts = self._parts()
+        parts = self._sound_parts()
         daemon = Daemon(parts, inline=inline, launcher=launcher)
         daemon.register()
         try:
@@ -271,10 +266,11 @@ class Scheduler(Operations):
     def _sync(self, parts: Parts, declared_by: str | None) -> SyncReport:
         return self._change(lambda tx: sync.sync(tx, parts.code, declared_by=declared_by))
 
-    def _refuse_problems(self) -> None:
-        found = self.check()
-        if found:
-            raise DeclarationError("\n".join(found))
+    def _sound_parts(self) -> Parts:
+        if wrong := self.check():
+            raise DeclarationError("\n".join(wrong))
+        self.migrate_if_allowed()
+        return self._parts()
 
     def _parts(self) -> Parts:
         jobs = dict(self.registry.jobs)
@@ -284,7 +280,7 @@ class Scheduler(Operations):
             code=sync.declared(
                 self.app,
                 self.settings.environment,
-                [one.declaration for one in self.schedules],
+                Declarations(self.schedules),
                 {name: one.definition for name, one in jobs.items()},
             ),
             jobs=jobs,
@@ -333,7 +329,7 @@ class Scheduler(Operations):
         return self.settings.shutdown_grace if grace is None else parse_duration(grace, zero=True)
 
     def _run_until_asked(self, daemon: Daemon, stop: stopping.StopRequest) -> bool:
-        with garbage.left_alone():
+        with interpreter.prepared():
             stopping.wait_for_request(daemon, stop)
         died = daemon.has_failed()
         drained = stopping.drain(daemon, self._grace(None), self._clock, stop)
@@ -355,46 +351,3 @@ def _version() -> str:
         return version("jobsched")
     except PackageNotFoundError:  # run from a source tree that is not installed
         return "unknown"
-
-
-def _checked_app(app: str) -> str:
-    if not 0 < len(app) <= 50:
-        raise ConfigurationError(f"app={app!r}: must be a name of 1 to 50 characters")
-    return app
-
-
-def _checked_schedules(schedules: object) -> tuple[Schedule, ...]:
-    found = tuple(schedules) if isinstance(schedules, list | tuple | set | frozenset) else None
-    if found is None or not all(isinstance(one, Schedule) for one in found):
-        raise ConfigurationError(
-            f"schedules={shown(schedules)}: must be a list of Schedule: write [Schedule(…), …]"
-        )
-    return found
-
-
-def _refuse_what_cannot_be_used(lock: object, executors: object, around: object) -> None:
-    if not isinstance(lock, LockBackend):
-        raise ConfigurationError(
-            f"lock={shown(lock)}: must be a lock backend, such as RedisLock('redis://…') of "
-            "jobsched.locks"
-        )
-    for one in executors.values() if isinstance(executors, Mapping) else [executors]:
-        if one is not None and not isinstance(one, Executor | RemoteExecutor):
-            raise ConfigurationError(
-                f"executor={shown(one)}: must be an executor, such as ThreadExecutor() or "
-                "ProcessExecutor() of jobsched.executors, or several by name"
-            )
-    if around is not None and not callable(around):
-        raise ConfigurationError(
-            f"around={shown(around)}: must make a context manager when it is called, as "
-            "app.app_context does"
-        )
-
-
-def _refuse_duplicates(declared: Sequence[Schedule]) -> None:
-    for schedule_id, times in Counter(one.id for one in declared).items():
-        if times > 1:
-            raise DeclarationError(
-                f"schedule {schedule_id!r} is declared twice in Scheduler(schedules=...); give one "
-                "of them another id"
-            )

@@ -1,15 +1,19 @@
-"""What is wrong with an app's declarations: those of its schedules, its jobs, and its executors."""
+"""What is wrong with what a Scheduler was given: its declarations, executors, lock and the rest."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 
 from jobsched.daemon.calling import Around
 from jobsched.declarations import Schedule
-from jobsched.errors import DeclarationError, ParameterError
+from jobsched.errors import ConfigurationError, DeclarationError, ParameterError
 from jobsched.executors import JobExecutor, RemoteExecutor
+from jobsched.locks import LockBackend
 from jobsched.model import JobDefinition, ScheduleDeclaration
 from jobsched.planning.check import problems
 from jobsched.planning.plan import select
 from jobsched.registry import Registry
+from jobsched.values import shown
 
 
 def wrong_declarations(
@@ -60,3 +64,53 @@ def _wrong_values(
             except ParameterError as error:
                 wrong.append(f"schedule {one.id!r}: params: {error}")
     return wrong
+
+
+# What a Scheduler was given
+
+
+def checked_app(app: str) -> str:
+    """The app's name; raises ConfigurationError."""
+    if not 0 < len(app) <= 50:
+        raise ConfigurationError(f"app={app!r}: must be a name of 1 to 50 characters")
+    return app
+
+
+def checked_schedules(schedules: object) -> tuple[Schedule, ...]:
+    """The schedules that a Scheduler was given; raises ConfigurationError."""
+    found = tuple(schedules) if isinstance(schedules, list | tuple | set | frozenset) else None
+    if found is None or not all(isinstance(one, Schedule) for one in found):
+        raise ConfigurationError(
+            f"schedules={shown(schedules)}: must be a list of Schedule: write [Schedule(…), …]"
+        )
+    return found
+
+
+def refuse_what_cannot_be_used(lock: object, executors: object, around: object) -> None:
+    """Raise ConfigurationError for a lock, an executor or an `around` that is none."""
+    if not isinstance(lock, LockBackend):
+        raise ConfigurationError(
+            f"lock={shown(lock)}: must be a lock backend, such as RedisLock('redis://…') of "
+            "jobsched.locks"
+        )
+    for one in executors.values() if isinstance(executors, Mapping) else [executors]:
+        if one is not None and not isinstance(one, Executor | RemoteExecutor):
+            raise ConfigurationError(
+                f"executor={shown(one)}: must be an executor, such as ThreadExecutor() or "
+                "ProcessExecutor() of jobsched.executors, or several by name"
+            )
+    if around is not None and not callable(around):
+        raise ConfigurationError(
+            f"around={shown(around)}: must make a context manager when it is called, as "
+            "app.app_context does"
+        )
+
+
+def refuse_duplicates(declared: Sequence[Schedule]) -> None:
+    """Raise DeclarationError for two schedules of one id."""
+    for schedule_id, times in Counter(one.id for one in declared).items():
+        if times > 1:
+            raise DeclarationError(
+                f"schedule {schedule_id!r} is declared twice in Scheduler(schedules=...); give one "
+                "of them another id"
+            )

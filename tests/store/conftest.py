@@ -18,6 +18,7 @@ import sqlalchemy as sa
 
 from jobsched import Schedule
 from jobsched.clock import Clock, DatabaseTime
+from jobsched.declarations import Declarations
 from jobsched.model import (
     Firing,
     JobDefinition,
@@ -101,7 +102,7 @@ class Store:
         return sync.declared(
             app or self.app,
             environment,
-            [one.declaration for one in declared],
+            Declarations(declared),
             {job.name: job for job in jobs},
         )
 

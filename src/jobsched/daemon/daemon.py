@@ -96,7 +96,7 @@ class Daemon:
             frozenset(parts.jobs),
             self._locks,
             self.runner.adopt,
-            one_priority=len({one.priority for one in parts.code.schedules.values()}) <= 1,
+            one_priority=len(parts.code.priorities) <= 1,
         )
         self.recovery = RecoveryPass(database, settings, parts.code, self.heart)
         self._cancellation = CancellationPass(database, settings, self.runner)

@@ -7,7 +7,7 @@ from typing import Any
 
 from jobsched.errors import DeclarationError
 from jobsched.model import ExecutionMode, JobDefinition, ScheduleDeclaration
-from jobsched.planning.plan import select
+from jobsched.planning.plan import Planner
 from jobsched.values import did_you_mean
 
 
@@ -19,11 +19,13 @@ def problems(
     Unknown dependencies and circles of them; duplicate schedule ids, unknown groups and jobs, and
     params that no job of the schedule takes or that one of its jobs lacks.
     """
+    planner = Planner(jobs)
+    groups = {job.group for job in jobs.values() if job.group is not None}
     return [
         *_unknown_dependencies(jobs),
         *_circles(jobs),
         *_duplicate_ids(schedules),
-        *(problem for schedule in schedules for problem in _of_schedule(schedule, jobs)),
+        *(problem for one in schedules for problem in _of_schedule(one, planner, groups)),
     ]
 
 
@@ -42,14 +44,17 @@ def parameter_problems(params: Mapping[str, Any], jobs: Sequence[JobDefinition])
                 yield f"params: job {job.name!r} needs {name!r}; add it, or give it a default there"
 
 
-def _of_schedule(schedule: ScheduleDeclaration, jobs: Mapping[str, JobDefinition]) -> Iterator[str]:
-    unknown = list(_unknown_selection(schedule, jobs))
+def _of_schedule(
+    schedule: ScheduleDeclaration, planner: Planner, groups: set[str]
+) -> Iterator[str]:
+    jobs = planner.definitions
+    unknown = list(_unknown_selection(schedule, jobs, groups))
     label = f"schedule {schedule.id!r}"
     yield from (f"{label}: {problem}" for problem in unknown)
     if unknown:
         return
     try:
-        plan = select(schedule, jobs)
+        plan = planner.of_schedule(schedule)
     except DeclarationError:
         return  # a circle or an unknown dependency, said above
     definitions = [jobs[planned.name] for planned in plan]
@@ -57,12 +62,11 @@ def _of_schedule(schedule: ScheduleDeclaration, jobs: Mapping[str, JobDefinition
 
 
 def _unknown_selection(
-    schedule: ScheduleDeclaration, jobs: Mapping[str, JobDefinition]
+    schedule: ScheduleDeclaration, jobs: Mapping[str, JobDefinition], groups: set[str]
 ) -> Iterator[str]:
     if not jobs:
         yield "no job is registered; import the modules that declare them"
     elif schedule.execution_mode is ExecutionMode.GROUP:
-        groups = {job.group for job in jobs.values() if job.group is not None}
         if schedule.group not in groups:
             hint = _hint(str(schedule.group), groups, "groups")
             yield f"group={schedule.group!r}: no job is in it{hint}"

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from graphlib import CycleError, TopologicalSorter
+from typing import Any
 
 from jobsched.errors import DeclarationError
 from jobsched.model import (
@@ -64,6 +65,31 @@ def order(
         path = " -> ".join(reversed(error.args[1]))
         raise DeclarationError(f"the jobs depend on each other in a circle: {path}") from error
     return tuple(PlannedJob(name, graph[name]) for name in ordered)
+
+
+class Planner:
+    """Plans by what selects them, each made once: for as long as the definitions are the same."""
+
+    def __init__(self, definitions: Mapping[str, JobDefinition]) -> None:
+        self.definitions = definitions
+        self._plans: dict[Any, tuple[PlannedJob, ...]] = {}
+
+    def of_schedule(self, declared: ScheduleDeclaration) -> tuple[PlannedJob, ...]:
+        """The jobs of a firing of the schedule; raises as `select` does."""
+        key = (
+            declared.execution_mode,
+            declared.group,
+            declared.jobs,
+            declared.include_dependencies,
+        )
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = self._plans[key] = select(declared, self.definitions)
+        return plan
+
+    def of_job(self, name: str) -> tuple[PlannedJob, ...]:
+        """The plan of a single job; raises as `order` does."""
+        return order([name], self.definitions)
 
 
 def dependents(name: str, definitions: Mapping[str, JobDefinition]) -> set[str]:

@@ -19,7 +19,6 @@ from jobsched.model import (
     PlannedJob,
     Reason,
     ScheduleDeclaration,
-    ScheduleState,
     Timing,
 )
 from jobsched.store import definitions, firings, plans, rows
@@ -74,9 +73,9 @@ class Candidate:
         return 1 if self.plan is None else plans.roots(self.plan)
 
 
-def is_limited(schedule: ScheduleState) -> bool:
+def is_limited(declaration: ScheduleDeclaration) -> bool:
     """Whether the schedule lets no two of its firings run at once."""
-    return schedule.declaration.overlap is not Overlap.ALLOW
+    return declaration.overlap is not Overlap.ALLOW
 
 
 def wanted(tx: Transaction, claimer: Claimer) -> list[Wanted]:

@@ -7,9 +7,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from jobsched.model import JobDefinition, JobState
+from jobsched.planning.plan import Planner
 from jobsched.store import rows, workers
 from jobsched.store.database import Transaction
-from jobsched.store.plans import Planner
 from jobsched.store.statements import Statements
 
 

@@ -15,6 +15,7 @@ from jobsched.model import (
     Overlap,
     PlannedJob,
     Reason,
+    ScheduleDeclaration,
     ScheduleState,
     TriggerType,
 )
@@ -26,13 +27,13 @@ from jobsched.store import (
     firings,
     many,
     plans,
-    rows,
     schedules,
 )
 from jobsched.store.candidates import Claimer
 from jobsched.store.claim import Claimed
 from jobsched.store.database import Transaction
 from jobsched.store.definitions import Known
+from jobsched.store.due_schedules import DueSchedule
 from jobsched.store.firings import NewFiring
 from jobsched.store.statements import Statements
 
@@ -63,7 +64,7 @@ class RowsChangedError(Exception):
 class _Due:
     """A due schedule with what was decided for it."""
 
-    schedule: ScheduleState
+    schedule: DueSchedule
     plan: tuple[PlannedJob, ...]
     decision: Decision
     blocked: bool
@@ -87,13 +88,13 @@ def fire(
     caller then takes the rows one by one.
     """
     known, may_claim = definitions.for_claimer(tx, claimer.app, claimer.worker_id)
-    due = due_schedules.lock(tx, claimer.app, retry_before, limit)
-    if not due:
+    found = due_schedules.lock(tx, claimer.app, retry_before, limit)
+    if not found.schedules:
         return FireOutcome()
     claims = claim_at_once and may_claim
-    done = _fire_rows(tx, claimer, due, known, claims=claims, until_due=until_due)
-    following = [at for at in (due[0].following, done.following) if at is not None]
-    return replace(done, due=due[0].among_due, following=min(following, default=None))
+    done = _fire_all(tx, claimer, found.schedules, known, claims=claims, until_due=until_due)
+    following = [at for at in (found.following, done.following) if at is not None]
+    return replace(done, due=found.among, following=min(following, default=None))
 
 
 def fire_one(
@@ -101,11 +102,11 @@ def fire_one(
 ) -> FireOutcome:
     """The same for a single schedule; an occurrence that is decided already is left as it is."""
     known, may_claim = definitions.for_claimer(tx, claimer.app, claimer.worker_id)
-    row = due_schedules.lock_one(tx, claimer.app, schedule_id)
-    if row is None:
+    found = due_schedules.lock_one(tx, claimer.app, schedule_id)
+    if found is None:
         return FireOutcome()
     claims = claim_at_once and may_claim
-    return _fire_rows(tx, claimer, [row], known, claims=claims, decided_before=True)
+    return _fire_all(tx, claimer, [found], known, claims=claims, decided_before=True)
 
 
 def decide_now(tx: Transaction, state: ScheduleState) -> None:
@@ -117,17 +118,25 @@ def decide_now(tx: Transaction, state: ScheduleState) -> None:
         return
     live = firings.live_ids(tx, [state.declaration.id])[state.declaration.id]
     decision = decide(state.declaration, state.next_run_at, tx.now, live)
-    due = _Due(state, (), decision, blocked=True)
+    schedule = DueSchedule(
+        state.declaration,
+        state.app,
+        state.next_run_at,
+        state.locked_by,
+        state.version,
+        has_live=bool(live),
+    )
+    due = _Due(schedule, (), decision, blocked=True)
     _cancel_previous(tx, [due])
     known = firings.by_keys(tx, [key for key, _ in _new_firings(tx, due, None)])
     firings.insert(tx, [new for key, new in _new_firings(tx, due, None) if key not in known])
     _move_on(tx, [due])
 
 
-def _fire_rows(
+def _fire_all(
     tx: Transaction,
     claimer: Claimer,
-    due_rows: Sequence[sa.Row[Any]],
+    found: Sequence[DueSchedule],
     known: Known,
     *,
     claims: bool,
@@ -135,9 +144,8 @@ def _fire_rows(
     until_due: Callable[[], None] | None = None,
 ) -> FireOutcome:
     failpoint("fire.selected")
-    states = [rows.schedule_state(row, recent=False) for row in due_rows]
-    live = firings.live_ids(tx, [row.id for row in due_rows if row.has_live])
-    due = [_decide(one, live.get(one.declaration.id, ()), known, tx.now) for one in states]
+    live = firings.live_ids(tx, [one.declaration.id for one in found if one.has_live])
+    due = [_decide(one, live.get(one.declaration.id, ()), known, tx.now) for one in found]
     _cancel_previous(tx, due)
     chosen = _choose(tx, claimer, due) if claims else {}
     new = {
@@ -165,13 +173,11 @@ def _fire_rows(
     )
 
 
-def _decide(state: ScheduleState, live: Sequence[LiveFiring], known: Known, now: datetime) -> _Due:
-    if state.next_run_at is None:
-        raise RowsChangedError(state.declaration.id)
-    plan = known.planner.of_schedule(state.declaration)
-    decision = decide(state.declaration, state.next_run_at, now, live)
-    limited = candidates.is_limited(state)
-    return _Due(state, plan, decision, limited and (bool(live) or state.locked_by is not None))
+def _decide(found: DueSchedule, live: Sequence[LiveFiring], known: Known, now: datetime) -> _Due:
+    plan = known.planner.of_schedule(found.declaration)
+    decision = decide(found.declaration, found.due_at, now, live)
+    limited = candidates.is_limited(found.declaration)
+    return _Due(found, plan, decision, limited and (bool(live) or found.locked_by is not None))
 
 
 def _cancel_previous(tx: Transaction, due: Sequence[_Due]) -> None:
@@ -216,7 +222,7 @@ def _new_firings(
     tx: Transaction, due: _Due, worker_id: str | None, chosen: Mapping[str, Any] | None = None
 ) -> list[tuple[str, NewFiring]]:
     declared = due.schedule.declaration
-    new = [_skipped(tx, due.schedule, skip) for skip in due.decision.skips]
+    new = [_skipped(tx, due.schedule.app, declared, skip) for skip in due.decision.skips]
     for fired in due.decision.fires:
         key = firings.cron_key(declared.id, fired.scheduled_for)
         claimed = key in (chosen or {})
@@ -237,10 +243,10 @@ def _new_firings(
     return [(firing.dedup_key or "", firing) for firing in new]
 
 
-def _skipped(tx: Transaction, schedule: ScheduleState, skip: Skip) -> NewFiring:
+def _skipped(tx: Transaction, app: str, declared: ScheduleDeclaration, skip: Skip) -> NewFiring:
     return NewFiring(
-        app=schedule.app,
-        schedule_id=schedule.declaration.id,
+        app=app,
+        schedule_id=declared.id,
         scheduled_for=skip.scheduled_for,
         trigger=TriggerType.CRON,
         status=FiringStatus.SKIPPED,
@@ -249,14 +255,14 @@ def _skipped(tx: Transaction, schedule: ScheduleState, skip: Skip) -> NewFiring:
         missed_count=skip.missed_count,
         missed_from=skip.missed_from,
         available_at=tx.now,
-        priority=schedule.declaration.priority,
-        dedup_key=firings.cron_key(schedule.declaration.id, skip.scheduled_for),
+        priority=declared.priority,
+        dedup_key=firings.cron_key(declared.id, skip.scheduled_for),
     )
 
 
 def skip_paused(tx: Transaction, schedule: ScheduleState, skip: Skip) -> None:
     """Write down the occurrences that a disabled schedule leaves undone."""
-    new = _skipped(tx, schedule, skip)
+    new = _skipped(tx, schedule.app, schedule.declaration, skip)
     if not firings.by_keys(tx, [new.dedup_key or ""]):
         firings.insert(tx, [new])
 
@@ -316,15 +322,15 @@ _LOOKS = 3
 
 
 def _move(due: _Due, mine: Claimed | None) -> dict[str, Any]:
-    state = due.schedule
-    takes = mine is not None and candidates.is_limited(state)
-    owner = state.locked_by
+    schedule = due.schedule
+    takes = mine is not None and candidates.is_limited(schedule.declaration)
+    owner = schedule.locked_by
     if mine is not None and takes:
         owner = schedules.owner(mine.firing.claimed_by or "", mine.firing.id)
     return {
-        "id": state.declaration.id,
-        "due": state.next_run_at,
-        "version": state.version,
+        "id": schedule.declaration.id,
+        "due": schedule.due_at,
+        "version": schedule.version,
         "next": due.decision.next_run_at,
         "last": due.decision.last_scheduled_for,
         "owner": owner,

@@ -125,7 +125,7 @@ class Insert:
             self.execute(tx, rows)
             return None
         statement = tx.statements.get(self._telling)
-        found = tx.connection.execute(statement, self._parameters(tx, rows))
+        found = tx.connection.execute(statement, self._parameters(tx, rows)).all()
         if len(self._keys) == 1:
             return {key: row_id for row_id, key in found}
         return {tuple(key): row_id for row_id, *key in found}

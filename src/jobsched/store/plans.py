@@ -50,31 +50,6 @@ def plan_of(
     return order([job_name or ""], definitions)
 
 
-class Planner:
-    """Plans by what selects them, each made once: for as long as the definitions are the same."""
-
-    def __init__(self, definitions: Mapping[str, JobDefinition]) -> None:
-        self.definitions = definitions
-        self._plans: dict[Any, tuple[PlannedJob, ...]] = {}
-
-    def of_schedule(self, declared: ScheduleDeclaration) -> tuple[PlannedJob, ...]:
-        """The jobs of a firing of the schedule; raises as `plan_of` does."""
-        key = (
-            declared.execution_mode,
-            declared.group,
-            declared.jobs,
-            declared.include_dependencies,
-        )
-        plan = self._plans.get(key)
-        if plan is None:
-            plan = self._plans[key] = select(declared, self.definitions)
-        return plan
-
-    def of_job(self, name: str) -> tuple[PlannedJob, ...]:
-        """The plan of a single job; raises as `plan_of` does."""
-        return order([name], self.definitions)
-
-
 def roots(plan: Sequence[PlannedJob]) -> int:
     """How many jobs of a plan can start at once."""
     return sum(not job.depends_on for job in plan)

@@ -3,7 +3,7 @@
 Before a row changes, what is already due is decided by the old rule in the same transaction.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -32,6 +32,8 @@ class Declared:
     schedules: Mapping[str, ScheduleDeclaration]
     jobs: Mapping[str, JobDefinition]
     hashes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    priorities: frozenset[int] = frozenset()
+    """Those that its schedules have."""
 
     def __bool__(self) -> bool:
         """Whether it declares anything: a process that does not retires nothing."""
@@ -41,27 +43,28 @@ class Declared:
 def declared(
     app: str,
     environment: str,
-    schedules: Sequence[ScheduleDeclaration],
+    schedules: Mapping[str, ScheduleDeclaration],
     jobs: Mapping[str, JobDefinition],
 ) -> Declared:
     """The declarations with the hashes that tell whether a mirrored row is the same."""
+    hashes, priorities = {}, set()
+    for schedule_id, one in schedules.items():
+        columns = {**rows.declaration_columns(one), "environment": environment}
+        hashes[schedule_id] = rows.declaration_hash(columns)
+        priorities.add(one.priority)
     return Declared(
         app=app,
         environment=environment,
-        schedules={one.id: one for one in schedules},
+        schedules=schedules,
         jobs=jobs,
         hashes={
-            "schedules": {
-                one.id: rows.declaration_hash(
-                    {**rows.declaration_columns(one), "environment": environment}
-                )
-                for one in schedules
-            },
+            "schedules": hashes,
             "jobs": {
                 name: rows.declaration_hash(rows.definition_columns(job))
                 for name, job in jobs.items()
             },
         },
+        priorities=frozenset(priorities),
     )
 
 
@@ -113,39 +116,58 @@ def _sync_schedules(
     tx: Transaction, code: Declared, declared_by: str | None
 ) -> tuple[list[str], list[str], list[str]]:
     known = _known(tx, code)
+    hashes = code.hashes["schedules"]
     added: list[dict[str, Any]] = []
     changed: list[str] = []
     revived: list[str] = []
-    for schedule_id, declaration in sorted(code.schedules.items()):  # locked in id order
-        digest = code.hashes["schedules"][schedule_id]
+    for schedule_id in sorted(code.schedules):  # locked in id order
+        row = known.get(schedule_id)
+        if row is _AS_DECLARED:
+            continue
+        declaration = code.schedules[schedule_id]
         columns = {
             **rows.declaration_columns(declaration),
             "environment": code.environment,
-            "declaration_hash": digest,
+            "declaration_hash": hashes[schedule_id],
             "declared_by": declared_by,
             "retired_at": None,
             "updated_at": tx.now,
         }
-        row = known.get(schedule_id)
         if row is None:
             added.append({**columns, **_first_state(tx, code, declaration)})
-        elif row.declaration_hash != digest or row.retired_at is not None:
-            (changed if row.retired_at is None else revived).append(schedule_id)
-            _change(tx, code, declaration, columns)
-        elif row.problem is not None:  # perhaps the row was edited: it says again what code says
-            _change(tx, code, declaration, columns)
+            continue
+        if row.retired_at is not None:
+            revived.append(schedule_id)
+        elif row.declaration_hash != hashes[schedule_id]:
+            changed.append(schedule_id)
+        _change(tx, code, declaration, columns)
     if added:
         tx.connection.execute(sa.insert(tx.tables.job_schedule), added)
     return [one["id"] for one in added], changed, revived
 
 
+_IN_PARTS = {"yield_per": 5000}
+"""How a hundred thousand rows are read: not all of them at once."""
+_AS_DECLARED = object()
+"""In place of a row that says what the code says: of most there is nothing to do."""
+
+
 def _known(tx: Transaction, code: Declared) -> dict[str, Any]:
+    """The app's rows by id; one with a problem was perhaps edited, and is not as declared."""
     table = tx.tables.job_schedule
     columns = (table.c.id, table.c.app, table.c.declaration_hash, table.c.retired_at)
     found = tx.connection.execute(
-        sa.select(*columns, table.c.problem).where(table.c.app == code.app)
-    ).all()
-    known = {row.id: row for row in found}
+        sa.select(*columns, table.c.problem).where(table.c.app == code.app),
+        execution_options=_IN_PARTS,
+    )
+    hashes = code.hashes["schedules"]
+    known = {
+        schedule_id: _AS_DECLARED
+        if digest == hashes.get(schedule_id) and row.retired_at is None and row.problem is None
+        else row
+        for row in found
+        for schedule_id, _, digest, *_ in (row,)
+    }
     missing = [schedule_id for schedule_id in code.schedules if schedule_id not in known]
     for start in range(0, len(missing), 500):
         part = missing[start : start + 500]
@@ -238,32 +260,38 @@ def retire(tx: Transaction, code: Declared) -> list[str]:
     A worker counts until it has stopped or was declared lost, however old its heartbeat is: after
     an outage of the database every heartbeat is old.
     """
-    if not code:
-        return []
-    declares = [worker.declares for worker in workers.listed(tx, code.app)]
-    names = {
-        kind: set(code.hashes[kind]).union(*(one.get(kind, {}) for one in declares))
-        for kind in ("schedules", "jobs")
-    }
-    retired: list[str] = []
-    if code.schedules:
-        table = tx.tables.job_schedule
-        current = (table.c.app == code.app, table.c.retired_at.is_(None), table.c.source == "code")
-        found = tx.connection.execute(sa.select(table.c.id).where(*current)).scalars()
-        for schedule_id in sorted(set(found) - names["schedules"]):
-            _retire_schedule(tx, code.app, schedule_id)
-            retired.append(schedule_id)
-    if code.jobs:
+    gone_schedules = _not_in_code(tx, code, "schedules") if code.schedules else set()
+    gone_jobs = _not_in_code(tx, code, "jobs") if code.jobs else set()
+    if not gone_schedules and not gone_jobs:
+        return []  # what the others declare is long where there are many schedules
+    for worker in workers.listed(tx, code.app):
+        gone_schedules.difference_update(worker.declares.get("schedules", ()))
+        gone_jobs.difference_update(worker.declares.get("jobs", ()))
+    retired = sorted(gone_schedules)
+    for schedule_id in retired:
+        _retire_schedule(tx, code.app, schedule_id)
+    if gone_jobs:
         jobs = tx.tables.job_definition
-        unknown = sa.select(jobs.c.name).where(jobs.c.app == code.app, jobs.c.retired_at.is_(None))
-        gone = set(tx.connection.execute(unknown).scalars()) - names["jobs"]
-        if gone:
-            tx.connection.execute(
-                sa.update(jobs)
-                .where(jobs.c.app == code.app, jobs.c.name.in_(gone))
-                .values(retired_at=tx.now)
-            )
+        tx.connection.execute(
+            sa.update(jobs)
+            .where(jobs.c.app == code.app, jobs.c.name.in_(gone_jobs))
+            .values(retired_at=tx.now)
+        )
     return retired
+
+
+def _not_in_code(tx: Transaction, code: Declared, kind: str) -> set[str]:
+    """What is mirrored, and was declared in code, and is not in this one."""
+    if kind == "schedules":
+        table = tx.tables.job_schedule
+        selected = sa.select(table.c.id).where(table.c.source == "code")
+    else:
+        table = tx.tables.job_definition
+        selected = sa.select(table.c.name)
+    current = selected.where(table.c.app == code.app, table.c.retired_at.is_(None))
+    known = code.hashes[kind]
+    found = tx.connection.execute(current, execution_options=_IN_PARTS)
+    return {name for name in found.scalars() if name not in known}
 
 
 def _retire_schedule(tx: Transaction, app: str, schedule_id: str) -> None:

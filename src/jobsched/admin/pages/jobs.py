@@ -18,10 +18,10 @@ from jobsched.admin.response import Response
 from jobsched.admin.routes import Call, Route
 from jobsched.errors import DeclarationError
 from jobsched.model import LIVE_RUNS, JobDefinition, JobRun, JobState
+from jobsched.planning.plan import Planner
 from jobsched.store import definitions, listing, selections
 from jobsched.store.database import Transaction
 from jobsched.store.listing import RunFilter
-from jobsched.store.plans import Planner
 from jobsched.store.selections import Selection
 
 LATEST = 200
