@@ -55,12 +55,15 @@ def test_after_a_rehearsal_the_first_firing_is_in_words_already(
 
 
 def test_without_a_rehearsal_it_is_not(store: Any, another: Database) -> None:
-    """That which the rehearsal saves is what the test above looks at."""
+    """That which the rehearsal saves is what the test above looks at.
+
+    On SQLite that is what FIRE reads: what it writes is put into words by other means.
+    """
     me = store.worker()
     new = compiled_anew(another)
     store.clock.advance(HOUR)
     fired(store, another, me)
-    assert len(new) >= 4
+    assert len(new) >= (2 if another.dialect == "sqlite" else 4)
 
 
 def fired(store: Any, database: Database, worker_id: str) -> Sequence[Claimed]:

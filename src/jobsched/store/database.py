@@ -5,7 +5,7 @@ import random
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -97,9 +97,21 @@ class Database:
             raise ConfigurationError(
                 f"SQLite has no schemas such as {schema!r}: use a table prefix instead"
             )
-        # In memory there is one connection for all threads: one transaction at a time.
-        self._turn = threading.RLock() if self.in_memory else nullcontext()
+        self._take_turns()
         _opened.add(self)
+
+    def _take_turns(self) -> None:
+        """Whose transactions wait for each other here, before they come to the database.
+
+        In memory there is one connection for all threads. A file has one writer at a time, and
+        SQLite looks whether it is its turn in ever longer sleeps.
+        """
+        self._reading: AbstractContextManager[Any] = nullcontext()
+        self._writing: AbstractContextManager[Any] = nullcontext()
+        if self.dialect == "sqlite":
+            self._writing = threading.RLock()
+        if self.in_memory:
+            self._reading = self._writing
 
     def twin(self) -> "Database":
         """The same database through a pool of its own, for what must never wait for the others.
@@ -174,7 +186,7 @@ class Database:
     @contextmanager
     def write(self, at: datetime | None = None) -> Iterator[Transaction]:
         """A transaction that may write; it commits at the end, and rolls back on an error."""
-        with self._turn, self.engine.connect() as connection:
+        with self._writing, self.engine.connect() as connection:
             connection = connection.execution_options(**{WRITES: True})
             with connection.begin():
                 yield self.transaction(connection, at)
@@ -184,7 +196,7 @@ class Database:
     @contextmanager
     def read(self, *, once: bool = False) -> Iterator[Transaction]:
         """A transaction that only reads, at the estimated time of the database."""
-        with self._turn, self.engine.connect() as connection:
+        with self._reading, self.engine.connect() as connection:
             if once:
                 connection = connection.execution_options(**{READS_ONCE: True})
             yield self.transaction(connection, self.time.now())
@@ -201,7 +213,9 @@ class Database:
         now = self.now_expression
         found = self._statements.get(now is None)
         if found is None:
-            found = self._statements[now is None] = Statements(self.tables, self.dialect, now)
+            found = self._statements[now is None] = Statements(
+                self.tables, self.dialect, self.engine.dialect, now
+            )
         return found
 
     @property
@@ -303,6 +317,7 @@ _opened: "weakref.WeakSet[Database]" = weakref.WeakSet()
 def _forget_connections_after_fork() -> None:
     """A child process must not use, nor close, the connections of its parent."""
     for database in _opened:
+        database._take_turns()  # whoever had one is not here
         if not database.in_memory:
             database.engine.dispose(close=False)
 

@@ -145,7 +145,8 @@ def _fire_all(
 ) -> FireOutcome:
     failpoint("fire.selected")
     live = firings.live_ids(tx, [one.declaration.id for one in found if one.has_live])
-    due = [_decide(one, live.get(one.declaration.id, ()), known, tx.now) for one in found]
+    now = tx.now
+    due = [_decide(one, live.get(one.declaration.id, ()), known, now) for one in found]
     _cancel_previous(tx, due)
     chosen = _choose(tx, claimer, due) if claims else {}
     new = {

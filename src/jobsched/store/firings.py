@@ -75,11 +75,12 @@ def insert_keyed(
     tx: Transaction, new: Sequence[NewFiring], wanted: Sequence[str]
 ) -> dict[str, Firing]:
     """Write firings; those of the `wanted` dedup keys as they stand then."""
-    ids = _INSERT.ids(tx, [_columns(firing, tx.now) for firing in new])
+    now = tx.now
+    ids = _INSERT.ids(tx, [_columns(firing, now) for firing in new])
     if ids is None:
         return by_keys(tx, wanted)
     by_key = {firing.dedup_key: firing for firing in new}
-    return {key: _written(by_key[key], ids[key], tx.now) for key in wanted}
+    return {key: _written(by_key[key], ids[key], now) for key in wanted}
 
 
 def _written(new: NewFiring, firing_id: int, now: datetime) -> Firing:

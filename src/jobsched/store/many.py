@@ -1,8 +1,9 @@
 """Many rows in one statement: what costs is a round trip for each of them.
 
 PostgreSQL gets the rows as one JSON parameter, which it unfolds into a table. SQLite has no round
-trips. MySQL and MariaDB lock whatever they read to find the rows of such a table, so that they
-get the rows' keys as a list, and what differs between the rows as a CASE.
+trips: there it costs to make the values ready, which `Wording` does sooner. MySQL and MariaDB lock
+whatever they read to find the rows of such a table, so that they get the rows' keys as a list, and
+what differs between the rows as a CASE.
 """
 
 import json
@@ -14,6 +15,7 @@ import sqlalchemy as sa
 
 from jobsched.store.database import Transaction
 from jobsched.store.statements import Statements
+from jobsched.store.wording import Wording
 
 Rows = Sequence[Mapping[str, Any]]
 NewRows = list[dict[str, Any]]
@@ -56,29 +58,30 @@ class Update:
             return
         nothing = dict.fromkeys(self._types(tx.statements))
         self._execute(tx, [nothing], shared)
-        if tx.statements.dialect == "sqlite":  # elsewhere that of several is made anew each time
-            self._execute(tx, [nothing, nothing], shared)
 
     def _execute(self, tx: Transaction, rows: Rows, shared: Mapping[str, Any]) -> int:
         dialect = tx.statements.dialect
-        if dialect in ("mysql", "mariadb") and len(rows) > 1:
+        if dialect == "sqlite":
+            return tx.statements.get(self._wording).execute(tx, rows, shared).rowcount
+        if dialect != "postgresql" and len(rows) > 1:
             return tx.connection.execute(self._for_these(tx.statements, rows), shared).rowcount
         statement = tx.statements.get(self._made)
-        parameters: Any
         if dialect == "postgresql":
-            parameters = {**shared, "rows": _encoded(rows)}
-        else:
-            parameters = [
-                {**shared, **{f"row_{name}": value for name, value in row.items()}} for row in rows
-            ]
-        return tx.connection.execute(statement, parameters).rowcount
+            return tx.connection.execute(statement, {**shared, "rows": _encoded(rows)}).rowcount
+        values = {f"{_ROW}{name}": value for name, value in rows[0].items()}
+        return tx.connection.execute(statement, {**shared, **values}).rowcount
+
+    def _wording(self, statements: Statements) -> Wording:
+        return Wording(self._made(statements), statements.driver, prefix=_ROW)
 
     def _made(self, statements: Statements) -> sa.Update:
         types = self._types(statements)
         if statements.dialect == "postgresql":
             unfolded = _unfolded(types)
             return self._build(statements, lambda name: unfolded.c[name])
-        return self._build(statements, lambda name: sa.bindparam(f"row_{name}", type_=types[name]))
+        return self._build(
+            statements, lambda name: sa.bindparam(f"{_ROW}{name}", type_=types[name])
+        )
 
     def _for_these(self, statements: Statements, rows: Rows) -> sa.Update:
         types = self._types(statements)
@@ -109,26 +112,34 @@ class Insert:
 
     def rehearse(self, tx: Transaction) -> None:
         """Insert nothing, where a statement can do that."""
+        if tx.statements.dialect == "sqlite":
+            tx.statements.get(self._wording)
         if tx.statements.dialect == "postgresql":
             tx.connection.execute(tx.statements.get(self._telling), self._parameters(tx, []))
 
     def execute(self, tx: Transaction, rows: NewRows) -> None:
         """Insert the rows; they are given away."""
-        if rows:
+        if rows and tx.statements.dialect == "sqlite":
+            tx.statements.get(self._wording).execute(tx, rows)
+        elif rows:
             tx.connection.execute(tx.statements.get(self._plain), self._parameters(tx, rows))
 
     def ids(self, tx: Transaction, rows: NewRows) -> dict[Any, int] | None:
         """Insert the rows; their ids by their keys, or None on MySQL, which does not tell."""
         if not rows:
             return {}
-        if not tx.connection.dialect.insert_executemany_returning:
+        found: Any
+        if tx.statements.dialect == "sqlite":
+            found = tx.statements.get(self._wording).insert(tx, rows, ("id", *self._keys))
+        elif tx.connection.dialect.insert_executemany_returning:
+            statement = tx.statements.get(self._telling)
+            found = tx.connection.execute(statement, self._parameters(tx, rows)).all()
+        else:
             self.execute(tx, rows)
             return None
-        statement = tx.statements.get(self._telling)
-        found = tx.connection.execute(statement, self._parameters(tx, rows)).all()
         if len(self._keys) == 1:
-            return {key: row_id for row_id, key in found}
-        return {tuple(key): row_id for row_id, *key in found}
+            return {row[1]: row[0] for row in found}
+        return {tuple(row[1:]): row[0] for row in found}
 
     def _parameters(self, tx: Transaction, rows: NewRows) -> Any:
         if tx.statements.dialect == "postgresql":
@@ -147,12 +158,17 @@ class Insert:
         in_order = selected.order_by(unfolded.c.place)
         return sa.insert(table).from_select(list(self._columns), in_order)
 
+    def _wording(self, statements: Statements) -> Wording:
+        return Wording(self._plain(statements), statements.driver, columns=self._columns)
+
     def _telling(self, statements: Statements) -> Any:
         table: sa.Table = getattr(statements.tables, self._table)
         columns = (table.c[name] for name in self._keys)
         return self._plain(statements).returning(table.c.id, *columns)
 
 
+_ROW = "row_"
+"""Before the name of a value that each row has of its own."""
 _all: list[Update | Insert] = []
 
 

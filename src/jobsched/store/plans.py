@@ -99,14 +99,14 @@ def insert(tx: Transaction, runs: Sequence[NewRun]) -> None:
 
 def insert_told(tx: Transaction, runs: Sequence[NewRun]) -> dict[int, list[JobRun]]:
     """Write the first attempts of firings; the job runs of each firing as they stand then."""
-    firing_ids = dict.fromkeys(run.firing_id for run in runs)
-    ids = _INSERT.ids(tx, [_columns(run, tx.now) for run in runs])
+    firing_ids, now = dict.fromkeys(run.firing_id for run in runs), tx.now
+    ids = _INSERT.ids(tx, [_columns(run, now) for run in runs])
     if ids is None:
         return runs_of(tx, firing_ids)
     told: dict[int, list[JobRun]] = {firing_id: [] for firing_id in firing_ids}
     for run in runs:
         run_id = ids[run.firing_id, run.job.name, run.attempt]
-        told[run.firing_id].append(_written(run, run_id, tx.now))
+        told[run.firing_id].append(_written(run, run_id, now))
     return told
 
 

@@ -19,6 +19,8 @@ class Statements:
 
     tables: Tables
     dialect: str
+    driver: sa.Dialect
+    """What turns statements and values into the driver's."""
     now: sa.ColumnElement[datetime] | None
     """The server's clock; None where the host's clock is the database's."""
     _built: dict[Any, Any] = field(default_factory=dict, repr=False)
