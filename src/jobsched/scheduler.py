@@ -102,7 +102,8 @@ class Scheduler(Operations):
         The first signal drains within `JOBSCHED_SHUTDOWN_GRACE`, a second one stops at once. What
         still runs then is written down as LOST, reason shutdown, and False is returned; Python
         waits for threads that are left when it exits. What is loaded by now is left out of garbage
-        collections (`gc.freeze`). With `JOBSCHED_ENABLED=false` it returns True at once.
+        collections (`gc.freeze`), and threads switch more often (`sys.setswitchinterval`): a
+        firing waits for neither. With `JOBSCHED_ENABLED=false` it returns True at once.
         """
         stop = stopping.StopRequest()
         # Before the start: a registered daemon is never killed by a signal that it could obey.
