@@ -320,9 +320,26 @@ def _said(error: ErrorDetails) -> str:
         return str(reason)
     field = str(error["loc"][0])
     if error["type"] == "extra_forbidden":
-        return f"unknown argument {field}={did_you_mean(field, Schedule.model_fields)}"
+        hint = _ELSEWHERE.get(field)
+        meant = did_you_mean(field, Schedule.model_fields) if hint is None else f"; write {hint}"
+        return f"unknown argument {field}={meant}"
     return f"{field}={shown(error['input'])}: {reason}"
 
 
+_ELSEWHERE = {
+    **dict.fromkeys(("seconds", "minutes", "hours", "days", "weeks"), "every=timedelta(…)"),
+    **dict.fromkeys(("args", "kwargs"), "params={…}, by the names of the jobs' parameters"),
+    **dict.fromkeys(("func", "task"), "jobs=[…]"),
+    **dict.fromkeys(("start_date", "start_time"), "start="),
+    **dict.fromkeys(("end_date", "end_time"), "end="),
+    "coalesce": "misfire='run_once' for one firing of all that was missed, 'run_all' for each",
+    "crontab": "cron=",
+    "max_instances": "overlap='skip', 'queue', 'allow' or 'cancel_previous'",
+    "misfire_grace_time": "misfire_grace=",
+    "run_date": "at=",
+    "trigger": "cron=, every= or at=",
+    "tz": "timezone=",
+}
+"""What other schedulers call it (APScheduler, Celery beat)."""
 _given_fields: dict[frozenset[str], set[str]] = {}
 _BEFORE_ALL = datetime.min.replace(tzinfo=UTC)

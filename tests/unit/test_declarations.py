@@ -313,7 +313,9 @@ def containing_itself() -> dict[str, Any]:
         ({**EVERY_MINUTE, "params": {"\ud800": 1}}, ["the key", "surrogate"]),
         # names
         ({"crom": "* * * * *", "every": 60}, ["unknown argument crom=", "did you mean 'cron'?"]),
-        ({**EVERY_MINUTE, "tz": "UTC"}, ["unknown argument tz="]),
+        ({**EVERY_MINUTE, "tz": "UTC"}, ["unknown argument tz=; write timezone="]),
+        ({**EVERY_MINUTE, "coalesce": True}, ["unknown argument coalesce=; write misfire='run_o"]),
+        ({"minutes": 5}, ["unknown argument minutes=; write every=timedelta(…)"]),
         (
             {**EVERY_MINUTE, "enabled": 1, "priority": "x"},
             ["enabled=1: must", "; priority='x': must"],
