@@ -156,13 +156,15 @@ class Store:
 
     # Transactions
 
-    def fire(self, worker_id: str, *, at_once: bool = True, **claimer: Any) -> FireOutcome:
+    def fire(
+        self, worker_id: str, *, at_once: bool = True, limit: int = 100, **claimer: Any
+    ) -> FireOutcome:
         """Fire everything that is due, as a worker whose heart beats."""
         mine = self.claimer(worker_id, **claimer)
         self.keep_alive(worker_id)
         return self.transact(
             lambda tx: fire.fire(
-                tx, mine, retry_before=tx.now - LOCK_TIMEOUT, limit=100, claim_at_once=at_once
+                tx, mine, retry_before=tx.now - LOCK_TIMEOUT, limit=limit, claim_at_once=at_once
             )
         )
 

@@ -589,6 +589,27 @@ def test_a_child_process_opens_its_own_connections(sibling: Database) -> None:
     assert ask(sibling, "SELECT count(*) FROM numbers") == 1
 
 
+@pytest.mark.backends("sqlite")
+def test_writers_of_one_process_wait_for_each_other_here(sibling: Database) -> None:
+    """SQLite would have them sleep, each time longer; here the next one is woken."""
+    with sibling.engine.connect() as connection:
+        file = connection.connection.dbapi_connection
+        assert file is not None
+        file.execute("PRAGMA busy_timeout = 0")  # whoever comes to SQLite out of turn fails
+
+    @sa.event.listens_for(sibling.engine.pool, "connect")
+    def never_wait(connection: Any, _record: Any) -> None:
+        connection.execute("PRAGMA busy_timeout = 0")
+
+    def write(number: int) -> None:
+        with sibling.write() as tx:
+            tx.connection.execute(sa.insert(NUMBERS).values(id=number))
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(write, range(2, 102)))
+    assert ask(sibling, "SELECT count(*) FROM numbers") == 101
+
+
 # time
 
 

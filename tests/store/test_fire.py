@@ -49,6 +49,20 @@ def test_an_occurrence_becomes_a_firing_and_the_schedule_moves_on(store: Any) ->
     assert store.fire(me).decided == 0
 
 
+@pytest.mark.backends("sqlite")
+def test_more_at_once_than_one_statement_holds(store: Any) -> None:
+    """Of SQLite, which takes some thirty thousand values; each of them has its ids."""
+    store.declare(*(hourly(f"s{number}") for number in range(1700)))
+    me = store.worker()
+    store.clock.advance(HOUR)
+    claimed = store.fire(me, slots=1700, limit=1700).claimed
+    assert len({one.firing.id for one in claimed}) == 1700
+    assert len({run.id for one in claimed for run in one.runs}) == 1700
+    assert {run.firing_id for one in claimed for run in one.runs} == {
+        one.firing.id for one in claimed
+    }
+
+
 def test_nothing_fires_early(store: Any) -> None:
     """I6: a microsecond before its time an occurrence is not due, at its time it is."""
     store.declare(hourly())

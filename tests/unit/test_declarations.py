@@ -125,6 +125,16 @@ def test_jobs_are_names_or_decorated_functions() -> None:
     assert Schedule(id="x", every=60, jobs=[load, "report"]).jobs == ("load-orders", "report")
 
 
+def test_which_fields_were_given_is_kept_once_for_all_that_are_given_the_same() -> None:
+    """A hundred thousand such sets would be most of their memory; a copy gets one of its own."""
+    one, other = Schedule(id="a", every=60), Schedule(id="b", every=30)
+    assert one.model_fields_set is other.model_fields_set
+    assert one.model_fields_set == {"id", "every"}
+    assert one.model_copy(update={"enabled": True}).model_fields_set == {"id", "every", "enabled"}
+    assert other.model_fields_set == {"id", "every"}
+    assert Schedule(id="c", every=60, enabled=True).model_fields_set == {"id", "every", "enabled"}
+
+
 def test_it_cannot_be_changed_and_shares_nothing() -> None:
     """A declaration is what it was when it was made, whatever happens to what it was made of."""
     params = {"days": [1]}

@@ -161,20 +161,18 @@ def _known(tx: Transaction, code: Declared) -> dict[str, Any]:
         execution_options=_IN_PARTS,
     )
     hashes = code.hashes["schedules"]
-    known = {
-        schedule_id: _AS_DECLARED
-        if digest == hashes.get(schedule_id) and row.retired_at is None and row.problem is None
-        else row
-        for row in found
-        for schedule_id, _, digest, *_ in (row,)
-    }
+    known: dict[str, Any] = {}
+    for row in found:
+        schedule_id, _, digest, retired_at, problem = row
+        same = digest == hashes.get(schedule_id) and retired_at is None and problem is None
+        known[schedule_id] = _AS_DECLARED if same else row
     missing = [schedule_id for schedule_id in code.schedules if schedule_id not in known]
     for start in range(0, len(missing), 500):
         part = missing[start : start + 500]
-        for row in tx.connection.execute(sa.select(*columns).where(table.c.id.in_(part))):
+        for other in tx.connection.execute(sa.select(*columns).where(table.c.id.in_(part))):
             raise DeclarationError(
-                f"schedule {row.id!r} belongs to app {row.app!r} in this database; give it another "
-                f"id in app {code.app!r}, or run both with the same app="
+                f"schedule {other.id!r} belongs to app {other.app!r} in this database; give it "
+                f"another id in app {code.app!r}, or run both with the same app="
             )
     return known
 

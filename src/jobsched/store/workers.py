@@ -12,6 +12,7 @@ from jobsched.model import JobRun, JobRunStatus, Worker, WorkerStatus, WorkerTyp
 from jobsched.planning import health
 from jobsched.store import rows
 from jobsched.store.database import Transaction, seconds
+from jobsched.store.statements import Statements
 
 ALIVE = (WorkerStatus.STARTING, WorkerStatus.RUNNING, WorkerStatus.STOPPING)
 _ALIVE = [status.value for status in ALIVE]
@@ -61,14 +62,27 @@ def register(tx: Transaction, new: Registration) -> None:
 
 def beat(tx: Transaction, worker_id: str, status: WorkerStatus, running: int) -> bool:
     """A sign of life; False when the worker has been declared lost, or its row is gone."""
-    table = tx.tables.worker_instance
-    result = tx.connection.execute(
-        sa.update(table)
-        .where(table.c.id == worker_id, table.c.status != WorkerStatus.LOST.value)
-        .values(last_heartbeat_at=tx.now, status=status.value, running=running)
-    )
+    said: dict[str, Any] = {"worker": worker_id, "says": status.value, "busy": running}
+    if tx.statements.now is None:
+        said["now"] = tx.now
+    result = tx.connection.execute(tx.statements.get(_beat_statement), said)
     failpoint("beat.written")
     return bool(result.rowcount)
+
+
+def _beat_statement(statements: Statements) -> sa.Update:
+    """At the server's time, without asking for it before."""
+    table = statements.tables.worker_instance
+    now = sa.bindparam("now", type_=table.c.last_heartbeat_at.type)
+    return (
+        sa.update(table)
+        .where(table.c.id == sa.bindparam("worker"), table.c.status != WorkerStatus.LOST.value)
+        .values(
+            last_heartbeat_at=now if statements.now is None else statements.now,
+            status=sa.bindparam("says"),
+            running=sa.bindparam("busy"),
+        )
+    )
 
 
 def may_claim(tx: Transaction, worker_id: str) -> bool:
