@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from jobsched import Backoff, JobContext, Registry, Schedule, Scheduler, Settings
 from jobsched.daemon import launch
@@ -40,8 +41,8 @@ def make(clock: FakeClock, registry: Registry) -> Iterator[Make]:
     made: list[Scheduler] = []
 
     def make_one(*schedules: Schedule, **options: Any) -> Scheduler:
-        options = {"registry": registry, "clock": clock} | options
-        made.append(Scheduler("sqlite://", schedules=schedules, **options))
+        options = {"engine": "sqlite://", "registry": registry, "clock": clock} | options
+        made.append(Scheduler(schedules=schedules, **options))
         return made[-1]
 
     yield make_one
@@ -90,6 +91,20 @@ def test_a_day_of_an_hourly_schedule(make: Make, registry: Registry, clock: Fake
     (state,) = scheduler.list_schedules()
     assert (state.run_count, state.failure_count, state.last_run_at) == (23, 0, seen[-1])
     assert len(scheduler.history("s", limit=100)) == 23
+
+
+def test_an_engine_that_names_its_values(
+    make: Make, registry: Registry, clock: FakeClock, tmp_path: Path
+) -> None:
+    """How a host's engine hands values to SQLite is the host's choice."""
+    registry.job(name="a")(lambda: None)
+    engine = sa.create_engine(f"sqlite:///{tmp_path / 'jobs.db'}", paramstyle="named")
+    scheduler = make(hourly(), engine=engine)
+    scheduler.migrate()
+    first_hour(scheduler, clock)
+    (firing,) = scheduler.history()
+    assert ran(firing) == [("a", 1, "SUCCESS")]
+    engine.dispose()
 
 
 def test_every_mode_runs_its_jobs(make: Make, registry: Registry, clock: FakeClock) -> None:

@@ -1,6 +1,7 @@
 """The sibling of the host's engine, transactions and time, on every database."""
 
 import os
+import signal
 import socket
 import sqlite3
 import threading
@@ -608,6 +609,39 @@ def test_writers_of_one_process_wait_for_each_other_here(sibling: Database) -> N
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(write, range(2, 102)))
     assert ask(sibling, "SELECT count(*) FROM numbers") == 101
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_a_child_process_has_its_own_turn() -> None:
+    """It does not wait for a thread that it has not: its parent's, in the middle of a write."""
+    database = Database("sqlite://")
+    begun, go_on = threading.Event(), threading.Event()
+
+    def write() -> None:
+        with database.write():
+            begun.set()
+            go_on.wait()
+
+    def read_in_a_child() -> int:
+        child = os.fork()
+        if child:
+            return os.waitpid(child, 0)[1]
+        found = None
+        signal.alarm(10)  # its default is to end the child
+        try:
+            found = database.query(lambda tx: tx.connection.scalar(sa.text("SELECT 1")), once=True)
+        finally:
+            os._exit(0 if found == 1 else 1)
+
+    with ThreadPoolExecutor(1) as threads:
+        writing = threads.submit(write)
+        begun.wait()
+        try:
+            assert read_in_a_child() == 0
+        finally:
+            go_on.set()
+        writing.result()
+    database.dispose()
 
 
 # time

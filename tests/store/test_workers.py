@@ -1,12 +1,16 @@
 """Registered processes and their heartbeats."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from jobsched.clock import Clock, SystemClock
 from jobsched.model import WorkerStatus, WorkerType
 from jobsched.store import workers
+from jobsched.store.database import Database
+from tests.store.conftest import statements
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -44,6 +48,16 @@ def test_two_beats_in_one_moment_are_both_beats(store: Any) -> None:
     me = store.worker()
     assert store.beat(me)
     assert store.beat(me)
+
+
+def test_a_beat_is_one_statement(store: Any, open_database: Callable[[Clock], Database]) -> None:
+    """It brings the server's time itself: over a slow network each statement takes its time."""
+    me = store.worker()
+    database = open_database(SystemClock())
+    with statements(database) as made:
+        assert database.transact(lambda tx: workers.beat(tx, me, WorkerStatus.RUNNING, 0))
+    (statement,) = (one for one in made if not one.startswith(("BEGIN", "COMMIT")))
+    assert statement.startswith("UPDATE")
 
 
 def test_the_dead_do_not_beat(store: Any) -> None:

@@ -155,21 +155,21 @@ _AS_DECLARED = object()
 def _known(tx: Transaction, code: Declared) -> dict[str, Any]:
     """The app's rows by id; one with a problem was perhaps edited, and is not as declared."""
     table = tx.tables.job_schedule
-    columns = (table.c.id, table.c.app, table.c.declaration_hash, table.c.retired_at)
+    columns = (table.c.id, table.c.declaration_hash, table.c.retired_at, table.c.problem)
     found = tx.connection.execute(
-        sa.select(*columns, table.c.problem).where(table.c.app == code.app),
-        execution_options=_IN_PARTS,
+        sa.select(*columns).where(table.c.app == code.app), execution_options=_IN_PARTS
     )
     hashes = code.hashes["schedules"]
     known: dict[str, Any] = {}
     for row in found:
-        schedule_id, _, digest, retired_at, problem = row
+        schedule_id, digest, retired_at, problem = row
         same = digest == hashes.get(schedule_id) and retired_at is None and problem is None
         known[schedule_id] = _AS_DECLARED if same else row
     missing = [schedule_id for schedule_id in code.schedules if schedule_id not in known]
     for start in range(0, len(missing), 500):
         part = missing[start : start + 500]
-        for other in tx.connection.execute(sa.select(*columns).where(table.c.id.in_(part))):
+        owned = sa.select(table.c.id, table.c.app).where(table.c.id.in_(part))
+        for other in tx.connection.execute(owned):
             raise DeclarationError(
                 f"schedule {other.id!r} belongs to app {other.app!r} in this database; give it "
                 f"another id in app {code.app!r}, or run both with the same app="

@@ -8,15 +8,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
 
 from jobsched.store.database import Transaction
 
 MOST_VALUES = 32_000
 """In one statement; SQLite takes 32,766."""
+_BY_PLACE = sqlite.dialect(paramstyle="qmark")
+"""A host's engine may name its values; SQLite takes them either way."""
 
 
 class Wording:
-    """An INSERT or an UPDATE of one row, for a driver whose values are known by their place."""
+    """An INSERT or an UPDATE of one row, with its values by their place."""
 
     def __init__(
         self,
@@ -27,7 +30,7 @@ class Wording:
         prefix: str = "",
     ) -> None:
         """`columns` are those that an INSERT fills; a row's own values are named with `prefix`."""
-        compiled = statement.compile(dialect=driver, column_keys=columns)
+        compiled = statement.compile(dialect=_BY_PLACE, column_keys=columns)
         self._text = str(compiled)
         names: Sequence[str] = getattr(compiled, "positiontup", None) or ()
         ready = {
