@@ -23,13 +23,13 @@ class CancelSignal:
     """
 
     def __init__(self) -> None:
-        self._event = threading.Event()
+        self._asked = False
         self._reason: str | None = None
         self._seen = False
 
     def is_set(self) -> bool:
         """Whether the job is asked to stop."""
-        asked = self._event.is_set()
+        asked = self._asked
         self._seen = self._seen or asked
         return asked
 
@@ -38,7 +38,11 @@ class CancelSignal:
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block until the job is asked to stop, or for `timeout` seconds; True when it is asked."""
-        asked = self._event.wait(timeout)
+        # Made for who waits: few jobs do. `setdefault` makes one for all threads.
+        event: threading.Event = vars(self).setdefault("_event", threading.Event())
+        if self._asked:  # looked at when the event is there: `set` sees that, or is seen here
+            event.set()
+        asked = event.wait(timeout)
         self._seen = self._seen or asked
         return asked
 
@@ -56,14 +60,17 @@ class CancelSignal:
         """Ask the job to stop; of several reasons the first one stays."""
         if self._reason is None:
             self._reason = reason
-        self._event.set()
+        self._asked = True
+        event: threading.Event | None = vars(self).get("_event")
+        if event is not None:
+            event.set()
 
     def is_set_quietly(self) -> bool:
         """Whether it is set, for others than the job: `seen` stays as it is."""
-        return self._event.is_set()
+        return self._asked
 
     def __repr__(self) -> str:
-        state = f"set, reason={self._reason!r}" if self._event.is_set() else "not set"
+        state = f"set, reason={self._reason!r}" if self._asked else "not set"
         return f"<CancelSignal {state}>"
 
 

@@ -51,6 +51,33 @@ def test_more_than_there_are_slots_run_in_due_order(
     assert all(abs(began.index(name) - names.index(name)) <= 2 for name in names), began
 
 
+@pytest.mark.backends("postgresql", "mariadb")
+def test_what_is_due_next_is_ready_when_slots_come(
+    embed: "Embedding", operator: "Operator", until: Callable[..., Any]
+) -> None:
+    """Jobs of many lengths, sixty due at once, five slots: each runs once, none but in a slot."""
+    registry, running, most, lock = Registry(), set[int](), list[int](), threading.Lock()
+
+    @registry.job
+    def work(ctx: JobContext) -> None:
+        with lock:
+            running.add(ctx.run_id)
+            most.append(len(running))
+        ctx.cancelled.wait(ctx.firing_id % 4 * 0.02)  # none, within a moment, longer than patience
+        with lock:
+            running.discard(ctx.run_id)
+
+    names = [f"s{number:02}" for number in range(60)]
+    start = soon()
+    schedules = [Schedule(n, every=DAY, start=start, jobs=["work"], enabled=True) for n in names]
+    embed.started(registry, schedules, settings={"max_workers": 5})
+    until(lambda: len(most) >= len(names) and not running, "all of them")
+    ended = [operator.ended(one.id) for name in names for one in operator.history(name)]
+    assert sorted(one.schedule_id or "" for one in ended) == names
+    assert {one.status for one in ended} == {FiringStatus.SUCCESS}
+    assert max(most) <= 5
+
+
 def test_a_slow_job_delays_no_firing(
     embed: "Embedding", operator: "Operator", until: Callable[..., Any]
 ) -> None:

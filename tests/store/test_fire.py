@@ -19,7 +19,7 @@ from jobsched.store.database import Database
 from jobsched.store.fire import RowsChangedError
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
-MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 
 
 def hourly(schedule_id: str = "s", **fields: Any) -> Schedule:
@@ -378,6 +378,32 @@ def test_no_run_is_marked_ahead_of_its_slot(store: Any) -> None:
     done = store.fire(me, slots=3)
     assert len(done.claimed) == 2
     assert sum(claimed.started for claimed in done.claimed) == 3
+
+
+@pytest.mark.parametrize("come", [0, 1, 2, 5])
+def test_what_was_decided_ahead_of_its_slot_moves_on_with_it(store: Any, come: int) -> None:
+    """As many slots as have come by then, as many schedules; the others are still due."""
+    store.declare(*(hourly(f"s{n}", start=NOON + n * MINUTE) for n in (1, 2, 3)))
+    me = store.worker()
+    store.clock.advance(4 * MINUTE)
+    store.keep_alive(me)
+    mine = store.claimer(me, slots=0)
+
+    def fire_when(slots: int) -> Any:
+        def wait() -> tuple[int, datetime]:
+            return slots, store.now + SECOND
+
+        return store.transact(
+            lambda tx: fire.fire(tx, mine, retry_before=tx.now, limit=9, until_slots=wait)
+        )
+
+    done = fire_when(come)
+    first = ["s1", "s2", "s3"][:come]
+    assert [one.firing.schedule_id for one in done.claimed] == first
+    assert (done.decided, done.queued) == (len(first), 0)
+    assert [one.schedule_id for one in store.firings()] == first
+    assert all(one.started_at == store.now + SECOND for one in store.firings())
+    assert fire_when(5).decided == 3 - len(first)
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,14 @@ def test_a_declaration_is_mirrored_as_it_is(store: Any) -> None:
     assert store.schedule("once").declaration == once.declaration
 
 
+@pytest.mark.backends("postgresql")
+def test_postgresql_knows_many_new_schedules_at_once(store: Any) -> None:
+    """Until it does, it reads the whole table for each portion of what is due."""
+    known = sa.text("SELECT reltuples FROM pg_class WHERE oid = 'job_schedule'::regclass")
+    store.declare(*(Schedule(f"s{n}", every=HOUR) for n in range(300)))
+    assert store.query(lambda tx: tx.connection.execute(known).scalar_one()) == 300
+
+
 def test_jobs_are_mirrored_with_their_policies(store: Any) -> None:
     """Recovery and planning in any process need no code: all of a job's policies are there."""
     job = JobDefinition(

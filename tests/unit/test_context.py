@@ -61,6 +61,29 @@ def test_it_remembers_whether_the_job_has_looked() -> None:
     assert signal.seen
 
 
+def test_all_threads_of_a_job_are_woken() -> None:
+    """Whoever waits first, and when it is asked, none of them is left waiting."""
+    for _ in range(200):
+        signal, begin, woken = CancelSignal(), threading.Barrier(4), list[bool]()
+
+        def wait(
+            signal: CancelSignal = signal,
+            begin: threading.Barrier = begin,
+            woken: list[bool] = woken,
+        ) -> None:
+            begin.wait()
+            woken.append(signal.wait(10))
+
+        threads = [threading.Thread(target=wait) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        begin.wait()
+        signal.set()
+        for thread in threads:
+            thread.join()
+        assert woken == [True] * 3
+
+
 def test_a_waiting_job_is_woken() -> None:
     """A job that waits in a thread of its own goes on as soon as it is asked to stop."""
     signal, woken = CancelSignal(), threading.Event()

@@ -11,6 +11,7 @@ from jobsched.daemon.pacing import (
     LONGEST_CONTENDED,
     PATIENCE,
     Contention,
+    Gathering,
     Shortage,
     Sight,
 )
@@ -105,6 +106,40 @@ def test_schedules_wait_for_a_slot_that_may_be_free_soon() -> None:
     assert not shortage.is_new(0, 1.0 + 1.1 * PATIENCE_S)
     assert not shortage.is_new(1, 2.0)
     assert shortage.is_new(0, 3.0)
+
+
+def test_slots_that_were_taken_together_come_back_together() -> None:
+    """Only then is it worth having the next schedules ready for them."""
+    shortage = Shortage(10)
+    assert not shortage.is_passing
+    for started, is_passing in ((4, False), (5, True), (10, True), (0, False)):
+        shortage.note(started)
+        assert shortage.is_passing == is_passing
+
+
+def test_a_shortage_that_slots_have_come_in_is_a_new_one() -> None:
+    """Schedules wait as long again for the next ones."""
+    shortage = Shortage(10)
+    assert shortage.is_new(0, 0.0)
+    shortage.note(0)
+    assert not shortage.is_new(0, 1.1 * PATIENCE_S)
+    shortage.note(7)
+    assert shortage.is_new(0, 1.1 * PATIENCE_S)
+    assert shortage.is_new(0, 1.9 * PATIENCE_S)
+
+
+def test_what_is_ready_waits_for_all_slots_it_wants_or_a_moment() -> None:
+    """All of them: not at all. Some: as long as slots gather. None: as long as schedules wait."""
+    assert Gathering(10, 0.0).left(10, 0.0) == 0
+    none = Gathering(10, 1.0)
+    assert none.left(0, 1.0) == pytest.approx(PATIENCE_S)
+    assert none.left(0, 1.0 + PATIENCE_S) == 0
+    some = Gathering(10, 1.0)
+    assert some.left(1, 1.01) == pytest.approx(GATHER_S)
+    assert some.left(9, 1.01 + GATHER_S / 2) == pytest.approx(GATHER_S / 2)
+    assert some.left(9, 1.01 + 1.1 * GATHER_S) == 0
+    late = Gathering(10, 0.0)
+    assert late.left(1, PATIENCE_S - GATHER_S / 4) == pytest.approx(GATHER_S / 4)
 
 
 def test_another_daemon_gets_more_time_each_time() -> None:

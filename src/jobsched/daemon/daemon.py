@@ -146,6 +146,7 @@ class Daemon:
     def start(self) -> None:
         """Start the threads of a registered daemon."""
         self.start_running()
+        self.firing.may_wait = True
         self._start_thread("looper", self._loop)
         self._listener.start()
 
@@ -309,6 +310,7 @@ class Daemon:
     def _claim_meanwhile(self) -> None:
         """What waits for a slot need not wait for the end of the job before it to be written."""
         if self.firing.wants_slots and not self.is_draining():
+            self.firing.slots_come()
             self.looper.wake()
 
     def _left(self, firing_ids: Sequence[int]) -> None:

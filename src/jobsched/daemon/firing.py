@@ -13,7 +13,15 @@ from jobsched.daemon.events import emit_failure
 from jobsched.daemon.heartbeat import Heart
 from jobsched.daemon.locking import ScheduleLocks
 from jobsched.daemon.outcomes import say_firing_skipped
-from jobsched.daemon.pacing import FRESH, GATHER, PATIENCE, Contention, Shortage, Sight
+from jobsched.daemon.pacing import (
+    FRESH,
+    GATHER,
+    PATIENCE,
+    Contention,
+    Gathering,
+    Shortage,
+    Sight,
+)
 from jobsched.daemon.reports import clipped
 from jobsched.daemon.slots import Reservation, Slots
 from jobsched.errors import DatabaseError
@@ -72,6 +80,9 @@ class FiringPass:
         self._shortage = Shortage(slots.capacity)
         self._contention = Contention()
         self.on_slots_back: Callable[[], None] = lambda: None
+        self.may_wait = False
+        """Whether slots become free while it waits: what ends is seen by another thread."""
+        self._slots_came = threading.Event()
         self._held: Counter[int] = Counter()
         self._lock = threading.Lock()
         self._in_doubt = False
@@ -95,6 +106,10 @@ class FiringPass:
         """Something has changed since the last look; from any thread."""
         self._sight.spoil()
 
+    def slots_come(self) -> None:
+        """Job runs have ended; from any thread."""
+        self._slots_came.set()
+
     @property
     def wants_slots(self) -> bool:
         """Whether the last look left something because every slot was taken."""
@@ -113,9 +128,10 @@ class FiringPass:
             wanted = self._portion(seen)
             self._shortage.is_felt = wanted == 0
             if wanted == 0:
-                return PATIENCE
+                return self._fire_when_slots_come()
             ahead = seen.due_at if seen.due_at > seen.now else None
             done = self._fire(wanted, ahead)
+            self._shortage.note(done.decided)
             if done.decided == wanted:
                 self._shortage.is_felt = True  # there may be more
                 return AT_ONCE
@@ -176,6 +192,15 @@ class FiringPass:
             return min(free, self._batch)
         return 0 if is_new else self._batch
 
+    def _fire_when_slots_come(self) -> timedelta:
+        """All are taken, but not for long: what is due next is read and decided meanwhile."""
+        server = self._database.now_expression is not None
+        if not (server and self.may_wait and self._orderly and self._shortage.is_passing):
+            return PATIENCE
+        done = self._fire(min(self._slots.capacity, self._batch), None, wait_for_slots=True)
+        self._shortage.note(done.decided)
+        return AT_ONCE
+
     def _delay(self, seen: Peek) -> timedelta:
         """Until the next thing is due; what is held back now is looked at every poll interval."""
         poll = self._settings.poll_interval
@@ -193,10 +218,14 @@ class FiringPass:
         """Schedules whose problem was found before this are tried again."""
         return self._database.time.now() - self._settings.lock_timeout
 
-    def _fire(self, limit: int, ahead: datetime | None) -> FireOutcome:
+    def _fire(
+        self, limit: int, ahead: datetime | None, *, wait_for_slots: bool = False
+    ) -> FireOutcome:
         """Fire up to `limit` schedules that are due, or will be `ahead`, in a moment."""
         retry_before = self._retry_before()
+        until_due = None if ahead is None else partial(self._wait_until, ahead)
         with self._reserved() as slots:
+            until_slots = partial(self._more_slots, slots, limit) if wait_for_slots else None
             try:
                 outcome = self._database.transact(
                     lambda tx: fire.fire(
@@ -205,7 +234,8 @@ class FiringPass:
                         retry_before=retry_before,
                         limit=limit,
                         claim_at_once=not self._locks.shared,
-                        until_due=None if ahead is None else partial(self._wait_until, ahead),
+                        until_due=until_due,
+                        until_slots=until_slots,
                     ),
                     at=ahead,
                 )
@@ -224,6 +254,18 @@ class FiringPass:
         with self._slots.reserve() as slots:
             yield slots
         self.on_slots_back()
+
+    def _more_slots(self, slots: Reservation, wanted: int) -> tuple[int, datetime]:
+        """Wait a moment for as many as are wanted; how many the claim has then, and the time."""
+        gathering = Gathering(wanted, self._instant())
+        while True:
+            self._slots_came.clear()
+            left = gathering.left(slots.left + self._slots.free, self._instant())
+            if not left:
+                break
+            self._database.clock.wait(self._slots_came, left)
+        self._slots.add(slots, wanted - slots.left)
+        return slots.left, self._database.time.now()
 
     def _wait_until(self, due_at: datetime) -> None:
         left = due_at + MARGIN - self._database.time.now()

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from jobsched.store.peek import Peek
 
-FRESH = timedelta(milliseconds=100)
+FRESH = timedelta(milliseconds=250)
 """How long what was seen is good enough while more is due than there are slots."""
 GATHER = timedelta(milliseconds=5)
 """How long free slots wait for others, when more wants to start than there are slots."""
@@ -59,6 +59,7 @@ class Shortage:
         self._capacity = capacity
         self._full_since: float | None = None
         self._free_since: float | None = None
+        self._last = 0
 
     def gathers(self, free: int, instant: float) -> bool:
         """Whether slots that have become free are worth a moment's wait for more of them.
@@ -79,6 +80,35 @@ class Shortage:
         if self._full_since is None:
             self._full_since = instant
         return instant - self._full_since < PATIENCE.total_seconds()
+
+    def note(self, started: int) -> None:
+        """So many schedules have got slots."""
+        self._last = started
+        if started:
+            self._full_since = None
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether the last portion took half of the slots: that many come back soon, together."""
+        return 2 * self._last >= self._capacity
+
+
+class Gathering:
+    """A wait for slots: for all that are wanted, or for some and a moment more."""
+
+    def __init__(self, wanted: int, instant: float) -> None:
+        self._wanted = wanted
+        self._until = instant + PATIENCE.total_seconds()
+        self._has_some = False
+
+    def left(self, free: int, instant: float) -> float:
+        """Seconds still to wait, unless more become free before."""
+        if free >= self._wanted:
+            return 0.0
+        if free and not self._has_some:
+            self._has_some = True
+            self._until = min(self._until, instant + GATHER.total_seconds())
+        return max(0.0, self._until - instant)
 
 
 class Contention:

@@ -49,6 +49,10 @@ class Slots:
         with self._lock:
             self._free = min(self.capacity, self._free + count)
 
+    def add(self, reservation: Reservation, wanted: int) -> None:
+        """Take up to `wanted` more places for the same claim."""
+        reservation.taken += self.take(wanted)
+
     @contextmanager
     def reserve(self) -> Iterator[Reservation]:
         """Take every free place for a claim; what it did not use is given back at the end."""

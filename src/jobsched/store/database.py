@@ -57,6 +57,10 @@ class Transaction:
             self._now = self._measure(self.connection)
         return self._now
 
+    def advance(self, now: datetime) -> None:
+        """It has waited: its time is `now`, unless that is earlier."""
+        self._now = max(self.now, now)
+
     def measure(self) -> None:
         """Ask for the database's time anew; this transaction's own stays."""
         self._measure(self.connection)

@@ -79,20 +79,31 @@ def fire(
     limit: int,
     claim_at_once: bool = True,
     until_due: Callable[[], None] | None = None,
+    until_slots: Callable[[], tuple[int, datetime]] | None = None,
 ) -> FireOutcome:
     """Decide the due schedules of the app, in due order; claim what has a slot.
 
     Called a moment before the transaction's time, it does what can be done before, and calls
-    `until_due`, which returns when that time has come. Raises RowsChangedError if it has not, by
-    the database's clock, or if a row was changed; and whatever planning raises for a bad row: the
-    caller then takes the rows one by one.
+    `until_due`, which returns when that time has come. Called before there are slots, it decides,
+    and calls `until_slots`: as many schedules move on as slots have come by the time it returns.
+
+    Raises RowsChangedError if the time has not come, by the database's clock, or if a row was
+    changed; and whatever planning raises for a bad row: the caller then takes the rows one by one.
     """
     known, may_claim = definitions.for_claimer(tx, claimer.app, claimer.worker_id)
     found = due_schedules.lock(tx, claimer.app, retry_before, limit)
     if not found.schedules:
         return FireOutcome()
     claims = claim_at_once and may_claim
-    done = _fire_all(tx, claimer, found.schedules, known, claims=claims, until_due=until_due)
+    done = _fire_all(
+        tx,
+        claimer,
+        found.schedules,
+        known,
+        claims=claims,
+        until_due=until_due,
+        until_slots=until_slots,
+    )
     following = [at for at in (found.following, done.following) if at is not None]
     return replace(done, due=found.among, following=min(following, default=None))
 
@@ -142,11 +153,17 @@ def _fire_all(
     claims: bool,
     decided_before: bool = False,
     until_due: Callable[[], None] | None = None,
+    until_slots: Callable[[], tuple[int, datetime]] | None = None,
 ) -> FireOutcome:
     failpoint("fire.selected")
-    live = firings.live_ids(tx, [one.declaration.id for one in found if one.has_live])
-    now = tx.now
+    live, now = firings.live_ids(tx, [one.declaration.id for one in found if one.has_live]), tx.now
     due = [_decide(one, live.get(one.declaration.id, ()), known, now) for one in found]
+    if until_slots is not None:
+        slots, now = until_slots()
+        if not slots:
+            return FireOutcome()
+        tx.advance(now)
+        claimer, due = replace(claimer, slots=slots), due[:slots]
     _cancel_previous(tx, due)
     chosen = _choose(tx, claimer, due) if claims else {}
     new = {

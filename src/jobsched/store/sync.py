@@ -143,9 +143,15 @@ def _sync_schedules(
         _change(tx, code, declaration, columns)
     if added:
         tx.connection.execute(sa.insert(tx.tables.job_schedule), added)
+    if len(added) >= _MANY and tx.statements.dialect == "postgresql":
+        table = tx.connection.dialect.identifier_preparer.format_table(tx.tables.job_schedule)
+        tx.connection.exec_driver_sql(f"ANALYZE {table}")
     return [one["id"] for one in added], changed, revived
 
 
+_MANY = 200
+"""New rows by which PostgreSQL must know the table anew: it looks itself within a minute, and
+reads the whole table for each portion of what is due until then."""
 _IN_PARTS = {"yield_per": 5000}
 """How a hundred thousand rows are read: not all of them at once."""
 _AS_DECLARED = object()
