@@ -135,9 +135,9 @@ class FiringPass:
             if done.decided == wanted:
                 self._shortage.is_felt = True  # there may be more
                 return AT_ONCE
-            contended = ahead is not None and not done.decided
             seen = self._look_after(seen, done)
-        contended = contended or seen.is_due
+            in_vain = not done.decided and (ahead is not None or seen.is_due)
+            contended = in_vain or done.decided < done.due
         if seen.is_waiting and self._slots.free:
             contended = self._claim() or contended
         self._shortage.is_felt = seen.is_waiting and not self._slots.free
@@ -199,6 +199,8 @@ class FiringPass:
             return PATIENCE
         done = self._fire(min(self._slots.capacity, self._batch), None, wait_for_slots=True)
         self._shortage.note(done.decided)
+        if done.decided:
+            self._contention.note(False)
         return AT_ONCE
 
     def _delay(self, seen: Peek) -> timedelta:
