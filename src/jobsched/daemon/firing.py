@@ -131,7 +131,7 @@ class FiringPass:
                 return self._fire_when_slots_come()
             ahead = seen.due_at if seen.due_at > seen.now else None
             done = self._fire(wanted, ahead)
-            self._shortage.note(done.decided)
+            self._shortage.note(len(done.claimed))
             if done.decided == wanted:
                 self._shortage.is_felt = True  # there may be more
                 return AT_ONCE
@@ -198,7 +198,7 @@ class FiringPass:
         if not (server and self.may_wait and self._orderly and self._shortage.is_passing):
             return PATIENCE
         done = self._fire(min(self._slots.capacity, self._batch), None, wait_for_slots=True)
-        self._shortage.note(done.decided)
+        self._shortage.note(len(done.claimed))
         if done.decided:
             self._contention.note(False)
         return AT_ONCE

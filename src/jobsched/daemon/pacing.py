@@ -82,7 +82,7 @@ class Shortage:
         return instant - self._full_since < PATIENCE.total_seconds()
 
     def note(self, started: int) -> None:
-        """So many schedules have got slots."""
+        """So many firings of the last portion have got slots; the others wait."""
         self._last = started
         if started:
             self._full_since = None

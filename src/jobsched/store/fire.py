@@ -156,7 +156,8 @@ def _fire_all(
     until_slots: Callable[[], tuple[int, datetime]] | None = None,
 ) -> FireOutcome:
     failpoint("fire.selected")
-    live, now = firings.live_ids(tx, [one.declaration.id for one in found if one.has_live]), tx.now
+    live = firings.live_ids(tx, [one.declaration.id for one in found if one.has_live])
+    now = tx.now
     due = [_decide(one, live.get(one.declaration.id, ()), known, now) for one in found]
     if until_slots is not None:
         slots, now = until_slots()
