@@ -21,14 +21,18 @@ class CancellationPass:
         """The runner gets every request; one that it knows already changes nothing."""
         self._database = database
         self._runner = runner
-        self._interval = min(QUICK, settings.poll_interval)
+        self._idle = settings.poll_interval
+        self.interval = min(QUICK, settings.poll_interval)
+        """Between two looks while something runs: who begins to run something says so."""
 
     def run_once(self) -> timedelta:
         """One look; the delay to the next."""
+        if self._runner.idle.is_set():
+            return self._idle
         firing_ids, _ = self._runner.running_ids()
         if firing_ids:
             for firing_id, run_id in self._database.query(
                 lambda tx: cancels.requested(tx, firing_ids)
             ):
                 self._runner.cancel(CancelRequest(firing_id, run_id))
-        return self._interval
+        return self.interval

@@ -31,7 +31,6 @@ from jobsched.settings import Settings
 from jobsched.store import rehearsal, sync
 from jobsched.store.claim import Claimed
 from jobsched.store.database import Database
-from jobsched.store.hints import CHECK_S
 from jobsched.store.sync import Declared
 
 PATIENCE = timedelta(seconds=2)
@@ -95,7 +94,7 @@ class Daemon:
             self._slots,
             frozenset(parts.jobs),
             self._locks,
-            self.runner.adopt,
+            self._adopt,
             one_priority=len(parts.code.priorities) <= 1,
         )
         self.recovery = RecoveryPass(database, settings, parts.code, self.heart)
@@ -116,12 +115,15 @@ class Daemon:
         self.runner.on_left = self._left
         self.runner.may_start = self.heart.is_fresh
         self.heart.running = lambda: self._slots.taken
+        self.on_drain: Callable[[], None] = lambda: None
+        """Called, from any thread, when somebody asks it to stop."""
         self._stop_looping = threading.Event()
         self._stop_running = threading.Event()
         self._stop_beating = threading.Event()
         self._threads: dict[str, threading.Thread] = {}
-        self._listener = threading.Thread(
-            target=Listener(database, clock, self.wake).run,
+        self._listener = Listener(database, clock, self.wake)
+        self._listening = threading.Thread(
+            target=self._listener.run,
             args=(self._stop_looping,),
             name="jobsched-listener",
             daemon=True,
@@ -148,7 +150,7 @@ class Daemon:
         self.start_running()
         self.firing.may_wait = True
         self._start_thread("looper", self._loop)
-        self._listener.start()
+        self._listening.start()
 
     def start_running(self) -> None:
         """Start the heartbeats and the runner, without the loop that fires and claims."""
@@ -163,7 +165,9 @@ class Daemon:
         emit("daemon_stopping", f"daemon {self.heart.worker_id} drains: it claims nothing more")
         self.heart.status = WorkerStatus.STOPPING
         self._stop_looping.set()
+        self._listener.wake()
         self.looper.wake()
+        self.on_drain()
 
     def wait_idle(self, grace: timedelta) -> bool:
         """Wait until it claims nothing and nothing runs any more; whether that came in time.
@@ -195,8 +199,8 @@ class Daemon:
         quiet = self._join("runner", PATIENCE)
         self._stop_beating.set()
         quiet = self._join("heart", PATIENCE) and quiet
-        if self._listener.is_alive():
-            self._listener.join(timeout=2 * CHECK_S)
+        if self._listening.is_alive():
+            self._listening.join(PATIENCE.total_seconds())
         self._launcher.close()
         self._locks.close()
         Capture.remove()
@@ -307,6 +311,10 @@ class Daemon:
         )
         self.wake()
 
+    def _adopt(self, claimed: Sequence[Claimed]) -> None:
+        self.runner.adopt(claimed)
+        self.looper.within(self._cancellation.name, self._cancellation.interval)
+
     def _claim_meanwhile(self) -> None:
         """What waits for a slot need not wait for the end of the job before it to be written."""
         if self.firing.wants_slots and not self.is_draining():
@@ -339,7 +347,7 @@ class _Registration:
 
     def __init__(self, daemon: Daemon, lock_timeout: timedelta) -> None:
         self._daemon = daemon
-        self._interval = min(timedelta(seconds=3), lock_timeout / 20)
+        self._interval = min(timedelta(seconds=5), lock_timeout / 12)
         self._asked = False
 
     def run_once(self) -> timedelta:

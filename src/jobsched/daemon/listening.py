@@ -15,29 +15,36 @@ AGAIN_S = 30.0
 class Listener:
     """Passes hints on; losing them costs time only, so it never fails loudly."""
 
-    def __init__(self, database: Database, clock: Clock, wake: Callable[[], None]) -> None:
-        """`wake` is called for every hint."""
+    def __init__(self, database: Database, clock: Clock, on_hint: Callable[[], None]) -> None:
+        """`on_hint` is called for every hint."""
         self._database = database
         self._clock = clock
-        self._wake = wake
+        self._on_hint = on_hint
+        self._hints: Hints | None = None
+
+    def wake(self) -> None:
+        """Let it look at `stop` now; from any thread."""
+        if self._hints is not None:
+            self._hints.wake()
 
     def run(self, stop: threading.Event) -> None:
         """Listen until `stop` is set, or at once end where there is nothing to listen to."""
         while not stop.is_set():
             try:
-                hints = hints_of(self._database)
-                if hints is None:
+                self._hints = hints_of(self._database)
+                if self._hints is None:
                     return
-                self._listen(hints, stop)
+                self._listen(self._hints, stop)
             except Exception as error:  # polling finds what no hint told
                 logger.debug("no hints for now: %s", error)
                 self._clock.wait(stop, AGAIN_S)
 
     def _listen(self, hints: Hints, stop: threading.Event) -> None:
         try:
-            self._wake()  # what changed before it listened
+            self._on_hint()  # what changed before it listened
             while not stop.is_set():
                 if hints.wait(stop):
-                    self._wake()
+                    self._on_hint()
         finally:
+            self._hints = None
             hints.close()

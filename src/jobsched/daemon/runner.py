@@ -35,6 +35,8 @@ from jobsched.store.database import Database
 
 logger = logging.getLogger("jobsched.daemon")
 LONGEST_WAIT_S = 5.0
+IDLE_WAIT_S = 30.0
+"""The same with nothing to run: whatever is said to it wakes it, but for a thread's late lines."""
 GATHER_S = 0.001
 """Of several job runs the ends wait so long for each other, to be written together."""
 FLUSH_INTERVAL_S = 0.25
@@ -173,6 +175,8 @@ class Runner:
 
     def _next_wake(self) -> float:
         """Seconds until a step is needed: notes want to be flushed while something runs."""
+        if not self._executions:
+            return IDLE_WAIT_S
         return min(self.next_event_s(), FLUSH_INTERVAL_S if self._launches else LONGEST_WAIT_S)
 
     def next_event_s(self) -> float:

@@ -14,6 +14,8 @@ from jobsched.daemon.daemon import Daemon
 from jobsched.daemon.events import emit
 from jobsched.failpoints import failpoint
 
+CHECK_S = 5.0
+"""How often it is looked whether the daemon still lives; a request is seen at once."""
 LAST_WORDS = timedelta(seconds=5)
 """How long the writing down of what is left behind may take."""
 
@@ -44,8 +46,12 @@ class StopRequest:
         self._times += 1
         self._news.put(None)
 
+    def nudge(self) -> None:
+        """Let who waits look around; from any thread."""
+        self._news.put(None)
+
     def wait(self, seconds: float) -> bool:
-        """Until it is asked for, at most so long; whether it was."""
+        """Until it is asked for, or a nudge, at most so long; whether it was asked for."""
         with suppress(Empty):
             self._news.get(timeout=seconds)
         return self.drain
@@ -74,7 +80,8 @@ def signals(request: StopRequest) -> Iterator[None]:
 
 def wait_for_request(daemon: Daemon, request: StopRequest) -> None:
     """Until somebody asks to stop or stops the daemon, or a thread of the daemon has died."""
-    while not request.wait(1.0) and not daemon.is_draining():
+    daemon.on_drain = request.nudge
+    while not daemon.is_draining() and not request.wait(CHECK_S):
         if daemon.has_failed():
             emit(
                 "daemon_failed",

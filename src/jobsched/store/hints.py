@@ -5,7 +5,8 @@ connection has committed. Elsewhere, behind a pooler, and when a hint is lost, p
 """
 
 import hashlib
-import select
+import selectors
+import socket
 import threading
 from contextlib import suppress
 from typing import Any, Protocol
@@ -14,15 +15,23 @@ import sqlalchemy as sa
 
 from jobsched.store.database import Database, Transaction
 
-CHECK_S = 0.5
-"""How often SQLite is asked, and how soon a listener sees that it is to stop."""
+CHECK_S = 0.75
+"""How often SQLite is asked."""
+LONGEST_WAIT_S = 60.0
+"""How long a wait for PostgreSQL's notifications may take: it ends by itself now and then."""
 
 
 class Hints(Protocol):
     """Changes that others commit."""
 
     def wait(self, stop: threading.Event) -> bool:
-        """Block for a moment; True when something has changed. Raises when it cannot tell."""
+        """Block until `wake`, or for a while; whether something has changed.
+
+        Raises when it cannot tell.
+        """
+
+    def wake(self) -> None:
+        """Let a wait end, after `stop` was set; from any thread."""
 
     def close(self) -> None:
         """Give the connection up."""
@@ -62,24 +71,25 @@ class DataVersion:
     def __init__(self, database: Database) -> None:
         self._clock = database.clock
         self._connection = _own_connection(database)
+        self._cursor = self._connection.cursor()
         self._seen = self._ask()
 
     def wait(self, stop: threading.Event) -> bool:
-        """Ask once after half a second."""
+        """Ask once after a moment."""
         self._clock.wait(stop, CHECK_S)
         before, self._seen = self._seen, self._ask()
         return self._seen != before
+
+    def wake(self) -> None:
+        """Nothing is to be done: it waits on `stop` itself."""
 
     def close(self) -> None:
         """Give the connection up."""
         self._connection.close()
 
     def _ask(self) -> int:
-        cursor = self._connection.cursor()
-        try:
-            return int(cursor.execute("PRAGMA data_version").fetchone()[0])
-        finally:
-            cursor.close()
+        (version,) = self._cursor.execute("PRAGMA data_version").fetchone()
+        return int(version)
 
 
 class Notifications:
@@ -87,8 +97,10 @@ class Notifications:
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
-        self._poll = select.poll()  # the driver's own waiting costs twenty times as much
-        self._poll.register(connection.fileno(), select.POLLIN)
+        self._woken, self._waker = socket.socketpair()
+        self._waiting = selectors.DefaultSelector()  # the driver's own costs twenty times as much
+        self._waiting.register(connection.fileno(), selectors.EVENT_READ)
+        self._waiting.register(self._woken, selectors.EVENT_READ)
 
     @classmethod
     def listening(cls, database: Database) -> "Notifications | None":
@@ -101,12 +113,21 @@ class Notifications:
         return cls(connection)
 
     def wait(self, stop: threading.Event) -> bool:
-        """Whether a notification came within a moment."""
-        if not self._poll.poll(1000 * CHECK_S):
+        """Whether a notification came."""
+        ready = self._waiting.select(LONGEST_WAIT_S)
+        if all(key.fileobj is self._woken for key, _ in ready):
             return False
         return any(True for _ in self._connection.notifies(timeout=0))
 
+    def wake(self) -> None:
+        """End a wait, or the next one."""
+        with suppress(OSError):  # it has just been closed
+            self._waker.send(b"!")
+
     def close(self) -> None:
         """End the session."""
+        self._waiting.close()
+        self._woken.close()
+        self._waker.close()
         with suppress(Exception):  # it may have been cut already
             self._connection.close()
