@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from jobsched.store import rows
 from jobsched.store.database import Transaction
 
 AT_ONCE = 100
@@ -22,7 +23,7 @@ Part = Callable[[sa.ColumnElement[Any]], sa.Select[Any]]
 
 def for_each(
     tx: Transaction, ids: Sequence[str], part: Part, *shared: sa.BindParameter[Any]
-) -> list[sa.Row[Any]]:
+) -> list[Any]:
     """The rows of all these selections; `shared` are values that each of them names (`:name`)."""
     selected = part(sa.literal_column(_ID, sa.String()))
     compiled = selected.compile(
@@ -35,15 +36,15 @@ def for_each(
         )
         every = sa.bindparam("ids", list(ids), type_=ARRAY(sa.String()))
         text = sa.text(of_all).bindparams(every, *shared).columns(*selected.selected_columns)
-        return list(tx.connection.execute(text))
+        return rows.named(tx.connection.execute(text))
     one = f"SELECT * FROM ({compiled}) AS part"
-    found: list[sa.Row[Any]] = []
+    found: list[Any] = []
     for start in range(0, len(ids), AT_ONCE):
         some = ids[start : start + AT_ONCE]
         whole = " UNION ALL ".join(one.replace(_ID, f"{_ID}{n}") for n in range(len(some)))
         text = sa.text(whole).bindparams(*shared).columns(*selected.selected_columns)
         given = {f"id{n}": schedule_id for n, schedule_id in enumerate(some)}
-        found += tx.connection.execute(text, given).all()
+        found += rows.named(tx.connection.execute(text, given))
     return found
 
 

@@ -123,7 +123,7 @@ def newest_of(
     page = selected.order_by(*(order or (key.desc(),))).limit(limit + 1)
     try:
         found: list[tuple[int, T | None]] = [
-            (row.id, read(row)) for row in tx.connection.execute(page)
+            (row.id, read(row)) for row in rows.named(tx.connection.execute(page))
         ]
     except rows.UNREADABLE:
         found = _each(tx, selected, page, key, read)

@@ -45,7 +45,7 @@ def readable(
 ) -> list[T]:
     """What `read` makes of each selected row; a row that it refuses is left out, alone."""
     try:
-        return [read(row) for row in tx.connection.execute(selected)]
+        return [read(row) for row in named(tx.connection.execute(selected))]
     except UNREADABLE:
         found: list[T] = []
         for one in tx.connection.execute(selected.with_only_columns(key)).scalars().all():

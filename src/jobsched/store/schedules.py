@@ -45,7 +45,7 @@ def legible(tx: Transaction, selected: sa.Select[Any]) -> list[ScheduleState]:
     """Selected rows of `job_schedule`; one that cannot be read has that as its problem."""
     table = tx.tables.job_schedule
     try:
-        return [rows.schedule_state(row) for row in tx.connection.execute(selected)]
+        return [rows.schedule_state(row) for row in rows.named(tx.connection.execute(selected))]
     except rows.UNREADABLE:
         ids = tx.connection.execute(selected.with_only_columns(table.c.id)).scalars().all()
         return [_legible(tx, schedule_id) for schedule_id in ids]
