@@ -24,8 +24,9 @@ class Listener:
 
     def wake(self) -> None:
         """Let it look at `stop` now; from any thread."""
-        if self._hints is not None:
-            self._hints.wake()
+        hints = self._hints  # the thread that listens may be giving them up
+        if hints is not None:
+            hints.wake()
 
     def run(self, stop: threading.Event) -> None:
         """Listen until `stop` is set, or at once end where there is nothing to listen to."""

@@ -120,7 +120,7 @@ class Notifications:
         return any(True for _ in self._connection.notifies(timeout=0))
 
     def wake(self) -> None:
-        """End a wait, or the next one."""
+        """End the wait; those to come end at once."""
         with suppress(OSError):  # it has just been closed
             self._waker.send(b"!")
 

@@ -170,7 +170,7 @@ def runs_of(tx: Transaction, firing_ids: Iterable[int]) -> dict[int, list[JobRun
     found: dict[int, list[JobRun]] = {firing_id: [] for firing_id in firing_ids}
     if found:
         selected = sa.select(table).where(table.c.firing_id.in_(found)).order_by(table.c.id)
-        for row in tx.connection.execute(selected).all():
+        for row in rows.named(tx.connection.execute(selected)):
             found[row.firing_id].append(rows.job_run(row))
     return found
 
