@@ -98,6 +98,8 @@ class Evidence:
     disabled_by: float
     """When the last of them was: an occurrence in between may have fired, or not."""
     lock_timeout: float
+    one_writer: bool = False
+    """Whether a process that is frozen while it writes holds up all others, as on SQLite."""
     notes: tuple[str, ...] = ()
     """Broken promises that no row shows."""
     doubts: tuple[str, ...] = ()

@@ -412,12 +412,21 @@ def _exits(evidence: Evidence) -> Iterator[Finding]:
         others = DEADLY | {"outage", "cut", "full", "reset", "delay", "pause", "nap"}
         if not clean and not (
             ended.cause == "term"
-            and evidence.struck(ended.pid, others, ended.at - 4 * evidence.lock_timeout, ended.at)
+            and any(
+                evidence.struck(pid, kinds, ended.at - 4 * evidence.lock_timeout, ended.at)
+                for pid, kinds in ((ended.pid, others), *_held_up_by(evidence))
+            )
         ):
             why = ended.cause or ended.said
             yield Finding("exit", f"process {ended.pid} ended with {ended.code} ({why})")
     for note in evidence.notes:
         yield Finding("exit", note)
+
+
+def _held_up_by(evidence: Evidence) -> Iterator[tuple[int, set[str]]]:
+    """Whose freezing keeps others from writing down what they ran within their grace."""
+    if evidence.one_writer:
+        yield from ((pid, {"freeze", "nap"}) for pid in set(evidence.workers.values()))
 
 
 _CODES: dict[str | None, tuple[int, ...]] = {

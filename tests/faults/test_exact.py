@@ -173,6 +173,15 @@ def test_each_broken_promise_is_found(rule: str, spoil: Spoil) -> None:
     assert judgement.verdict is Verdict.INVALID
 
 
+def test_a_drain_that_a_frozen_writer_holds_up_is_found_unless_there_is_one_writer() -> None:
+    """On SQLite who is frozen while it writes blocks everyone; elsewhere a drain ends in time."""
+    frozen = Fault("freeze", 22, AT - 7, AT)
+    spoilt = replace(sample(), exits=(Exit(11, 1, "term", AT),), faults=(frozen,))
+    spoilt = replace(spoilt, workers={**spoilt.workers, "other": 22})
+    assert "exit" in exact.check(spoilt).rules()
+    assert "exit" not in exact.check(replace(spoilt, one_writer=True)).rules()
+
+
 def test_a_start_after_the_loss_is_found_unless_it_was_frozen_on_the_way() -> None:
     """Who was declared dead starts nothing; a process cannot help what it did when it woke."""
     spoilt = changed_start(at=AT + 3.8)(killed(sample()))

@@ -219,6 +219,7 @@ class Trial:
             disabled_at=disabled[0],
             disabled_by=disabled[1],
             lock_timeout=LOCK_TIMEOUT_S,
+            one_writer=self.plan.database == "sqlite",
             notes=tuple(self.book.notes),
             doubts=tuple(self._doubts),
         )
