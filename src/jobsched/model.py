@@ -4,12 +4,13 @@ Everything that travels between the layers is one of these. All datetimes are aw
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 from jobsched.backoff import Backoff
+from jobsched.fixed import fixed
 
 
 class FiringStatus(StrEnum):
@@ -144,7 +145,7 @@ RUN_TRANSITIONS: Mapping[JobRunStatus, frozenset[JobRunStatus]] = {
 """The one table of allowed transitions of a job run; a retry is a new row, never a way back."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Timing:
     """When a schedule is due: exactly one of `cron`, `every` and `at`, and its bounds."""
 
@@ -156,7 +157,7 @@ class Timing:
     end: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class ScheduleDeclaration:
     """A schedule as it was declared, and as the database mirrors it."""
 
@@ -182,7 +183,7 @@ class ScheduleDeclaration:
     include_dependencies: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class JobDefinition:
     """A registered job as the database mirrors it: all that planning and recovery need."""
 
@@ -202,7 +203,7 @@ class JobDefinition:
     """Why its row cannot be read; no plan is made with it until a sync has mended it."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class PlannedJob:
     """One job of a firing's plan; `depends_on` names jobs of the same plan only."""
 
@@ -210,7 +211,7 @@ class PlannedJob:
     depends_on: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Firing:
     """One cause to run jobs, with where it stands."""
 
@@ -239,7 +240,7 @@ class Firing:
     """Its job runs in plan order, where the reader asked for them (`history`, `firing`)."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class JobRun:
     """One attempt of one job within a firing."""
 
@@ -266,7 +267,7 @@ class JobRun:
     cancel_requested_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class LogLine:
     """One captured log record of a job run."""
 
@@ -277,7 +278,7 @@ class LogLine:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Worker:
     """A registered process."""
 
@@ -299,7 +300,7 @@ class Worker:
     """Hashes of what its code declares: `{"schedules": {id: hash}, "jobs": {name: hash}}`."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class JobState:
     """A mirrored job: its definition, and whether it has left the code."""
 
@@ -317,7 +318,7 @@ class FiringSummary(NamedTuple):  # no dataclass: a page of schedules makes thou
     duration_ms: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class ScheduleState:
     """A mirrored schedule with its state: what operators ask about it."""
 
@@ -354,7 +355,7 @@ class HealthLevel(StrEnum):
     CRITICAL = "critical"
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Problem:
     """One thing that is wrong: what, since when, and what to do."""
 
@@ -365,7 +366,7 @@ class Problem:
     since: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Health:
     """Whether the daemons of an app do their work, with one line that says why not."""
 
@@ -374,7 +375,7 @@ class Health:
     problems: tuple[Problem, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Status:
     """What operators ask first: who is alive, what is due, what runs."""
 
@@ -388,7 +389,7 @@ class Status:
     waiting: int
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class SyncReport:
     """What a sync changed."""
 

@@ -4,12 +4,12 @@ All instants that come out are aware and UTC.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 from jobsched import cron
 from jobsched.errors import DeclarationError
+from jobsched.fixed import fixed
 from jobsched.model import Timing
 from jobsched.zones import zone
 
@@ -39,7 +39,7 @@ def upcoming(timing: Timing, after: datetime) -> Iterator[datetime]:
     return _walk(bounded, cursor)
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class _Bounded:
     """A rule with the bounds of its schedule, everything checked and in UTC."""
 

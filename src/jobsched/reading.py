@@ -1,12 +1,12 @@
 """What operators and the app itself want to know: it needs the database, not the host's code."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from typing import TypeVar
 
 from jobsched.durations import Duration, parse_duration
+from jobsched.fixed import fixed
 from jobsched.model import (
     Firing,
     FiringStatus,
@@ -31,7 +31,7 @@ _CHECK_EVERY_S = 60
 """How often the version of the tables is looked at again, in seconds."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Overview:
     """What is wrong, and the facts that say so."""
 

@@ -17,6 +17,7 @@ LAYERS = (
         "values",
         "json_values",
         "durations",
+        "fixed",
         "model",
         "backoff",
         "cron",

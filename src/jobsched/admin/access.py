@@ -14,12 +14,12 @@ import re
 import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from jobsched.admin.permissions import EVERYTHING, LONGEST_ACTOR, READ_ONLY, Actor, Permission
 from jobsched.admin.request import Request
 from jobsched.errors import ConfigurationError
+from jobsched.fixed import fixed
 
 __all__ = [
     "EVERYTHING",
@@ -97,7 +97,7 @@ def remote_user(
 # How they look
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class _Owner:
     actor: Actor
     cookie_key: bytes

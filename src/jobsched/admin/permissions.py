@@ -1,10 +1,10 @@
 """Who acts, and what they may do."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 
 from jobsched.errors import ConfigurationError
+from jobsched.fixed import fixed
 from jobsched.values import did_you_mean
 
 
@@ -36,7 +36,7 @@ READ_ONLY = frozenset({Permission.READ, Permission.VIEW_LOGS})
 """To look, and to change nothing."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Actor:
     """Somebody who was let in: `name` is written to the audit log of every change.
 

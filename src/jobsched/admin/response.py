@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
+
+from jobsched.fixed import fixed
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -24,7 +26,7 @@ _SECURITY: Headers = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Response:
     """What the core answers; every adapter hands it on as it is."""
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from pydantic import BaseModel
@@ -10,10 +10,11 @@ from pydantic import BaseModel
 from jobsched.admin.permissions import Actor, Permission
 from jobsched.admin.request import Request
 from jobsched.admin.response import Response
+from jobsched.fixed import fixed
 from jobsched.operations import Operations
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Call:
     """A request that was let in and whose parts fit the route: what a handler gets."""
 
@@ -41,7 +42,7 @@ Pulse = Callable[[Call], str]
 """A text that changes when what the route shows has changed; cheaper than to show it."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Route:
     """One method of one pattern, with what it needs and gives."""
 

@@ -7,7 +7,7 @@ instant that shows it or, where the clock skips it, at the first instant after t
 job is neither lost nor run twice.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -36,12 +36,13 @@ from jobsched.cron.refusals import (
 from jobsched.cron.stepping import FIRST_WALL_TIME, Steps, first_after
 from jobsched.cron.wallclock import ONE_SECOND, first_change, first_showing, wall
 from jobsched.errors import DeclarationError
+from jobsched.fixed import fixed
 
 LONGEST_OVERLAP = timedelta(days=2)
 """More than any zone's clock was ever set back."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class CronExpression:
     """A valid expression; made by `parse`, equal to another of the same text, safe in threads."""
 

@@ -6,7 +6,8 @@ shifts the values of stepped ranges that wrap around.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from jobsched.fixed import fixed
 
 EVERY = "*"
 """How croniter is told that a field does not limit anything."""
@@ -29,7 +30,7 @@ class FieldError(ValueError):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Field:
     """One of the seven fields: its name, its range and the names of its values."""
 
@@ -61,7 +62,7 @@ YEAR = Field("year", 1970, 2099)
 ALL_FIELDS = (SECOND, MINUTE, HOUR, DAY, MONTH, WEEKDAY, YEAR)
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class DaysOfMonth:
     """A day-of-month field, or a part of it that croniter has to be asked for on its own."""
 

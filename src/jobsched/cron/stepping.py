@@ -6,10 +6,12 @@ day at a time: its own way of joining day-of-month and day-of-week fails on `#`,
 
 import calendar
 import copy
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 
 from croniter import croniter  # type: ignore[import-untyped]  # croniter publishes no types
+
+from jobsched.fixed import fixed
 
 YEARS_WITHOUT_MATCH = 200
 """How far to look; no set of dates in the Gregorian calendar has a longer gap than 40 years."""
@@ -17,7 +19,7 @@ YEARS_WITHOUT_MATCH = 200
 FIRST_WALL_TIME = datetime(1970, 1, 1)  # noqa: DTZ001  # wall-clock times are naive
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Steps:
     """The wall-clock times that match one list of seven fields, in croniter's words."""
 

@@ -4,16 +4,16 @@ import contextvars
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from jobsched.daemon.reports import clipped, storable
+from jobsched.fixed import fixed
 from jobsched.redaction import redacted_text
 from jobsched.store.batch import LogRecord, RunNote
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class RunIdentity:
     """The job run that the current context belongs to."""
 

@@ -3,7 +3,6 @@
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 
 from jobsched.clock import Clock
@@ -24,6 +23,7 @@ from jobsched.daemon.runner import Runner
 from jobsched.daemon.slots import Slots
 from jobsched.errors import DatabaseError
 from jobsched.executors import JobExecutor
+from jobsched.fixed import fixed
 from jobsched.locks import LockBackend
 from jobsched.model import WorkerStatus, WorkerType
 from jobsched.registry import Job
@@ -38,7 +38,7 @@ PATIENCE = timedelta(seconds=2)
 SILENT = "the database does not answer"
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Parts:
     """What a daemon is made of: given by the face, the same for every daemon of a process."""
 

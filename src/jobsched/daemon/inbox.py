@@ -3,9 +3,9 @@
 import threading
 from collections import Counter, deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
+from jobsched.fixed import fixed
 from jobsched.model import Reason
 from jobsched.store.batch import LogRecord, RunNote
 
@@ -14,7 +14,7 @@ MOST_LINES = 100_000
 database that is away costs a bounded amount of memory."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class CancelRequest:
     """An operator's request: of a whole firing, or of one job run of it."""
 

@@ -15,6 +15,7 @@ from jobsched.daemon.capture import RunIdentity, current_run, send
 from jobsched.daemon.reports import report_of
 from jobsched.executors import InlineExecutor, JobExecutor
 from jobsched.executors.remote import Assignment, RemoteExecutor, Report
+from jobsched.fixed import fixed
 from jobsched.registry import Job
 from jobsched.store.batch import LogRecord
 
@@ -55,7 +56,7 @@ class Launch:
         return replace(line, level="WARNING", message=message)
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Outcome:
     """How a call ended."""
 

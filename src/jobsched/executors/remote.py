@@ -8,16 +8,16 @@ and where to find its function, never a closure; it says what happens, and the d
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from jobsched.context import JobContext
+from jobsched.fixed import fixed
 from jobsched.registry import Job
 
 Around: TypeAlias = Callable[..., Any]
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Report:
     """How a call ended, in values that JSON can carry."""
 
@@ -37,7 +37,7 @@ class Report:
     """Whether the job looked at `ctx.cancelled` after it was asked to stop."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Assignment:
     """A job run that is RUNNING in the database, to be executed in another process."""
 

@@ -9,13 +9,14 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from multiprocessing.connection import Connection
 from typing import Any
 
 from jobsched.context import CancelSignal, JobContext
 from jobsched.executors.remote import Report
+from jobsched.fixed import fixed
 from jobsched.model import TriggerType
 
 Message = dict[str, Any]
@@ -33,7 +34,7 @@ _PLAIN = (str, int, float, bool, type(None))
 _TIED_TO_ITS_PROCESS = frozenset({"msg", "args", "exc_info", "exc_text", "stack_info"})
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Setup:
     """What the process of a job run has to know."""
 

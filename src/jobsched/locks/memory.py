@@ -1,10 +1,10 @@
 """Locks in this process's memory."""
 
 import threading
-from dataclasses import dataclass
 from datetime import timedelta
 
 from jobsched.clock import Clock, SystemClock
+from jobsched.fixed import fixed
 from jobsched.locks.backend import milliseconds
 
 
@@ -52,7 +52,7 @@ class MemoryLock:
         return hold.owner
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class _Hold:
     owner: str
     ends_at: float

@@ -3,13 +3,13 @@
 import hashlib
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
 
 import sqlalchemy as sa
 
 from jobsched.clock import Clock, SystemClock
 from jobsched.errors import ConfigurationError
+from jobsched.fixed import fixed
 from jobsched.locks.backend import LockUnavailableError, milliseconds
 from jobsched.locks.postgres_session import PostgresSession, SessionLostError
 
@@ -143,7 +143,7 @@ def advisory_key(key: str) -> int:
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big", signed=True)
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class _Hold:
     owner: str
     ttl_ms: int

@@ -1,14 +1,14 @@
 """What live daemons declare, beside what is mirrored."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from jobsched.errors import DeclarationError
+from jobsched.fixed import fixed
 from jobsched.model import ExecutionMode, JobDefinition, ScheduleDeclaration, Worker
 from jobsched.planning.plan import select
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Drift:
     """A daemon that declares these schedules otherwise than the last sync."""
 
@@ -16,7 +16,7 @@ class Drift:
     schedule_ids: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Unclaimed:
     """A schedule whose jobs no live daemon declares together, so that none can claim its firings.
 

@@ -5,10 +5,10 @@ A pure function of (declaration, state, now). Misfire is decided first, overlap 
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 
+from jobsched.fixed import fixed
 from jobsched.model import Misfire, Overlap, Reason, ScheduleDeclaration
 from jobsched.occurrences import next_occurrence
 from jobsched.planning.attempts import past_deadline
@@ -17,7 +17,7 @@ COUNT_LIMIT = 10_000
 """Missed occurrences are counted exactly up to here; beyond, the count is unknown."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class LiveFiring:
     """An earlier firing of the schedule that has not ended."""
 
@@ -25,7 +25,7 @@ class LiveFiring:
     running: bool
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Fire:
     """An occurrence that becomes a firing, to start no earlier than `available_at`."""
 
@@ -33,7 +33,7 @@ class Fire:
     available_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Skip:
     """An occurrence, or a range of them, that does not run, and why."""
 
@@ -44,7 +44,7 @@ class Skip:
     missed_from: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Decision:
     """What to write in one transaction for one due schedule."""
 
@@ -56,7 +56,7 @@ class Decision:
     """Live firings to cancel first (`overlap="cancel_previous"`)."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class _Due:
     """The occurrences in (last decided, now]: all of them, or the ends of a long range."""
 

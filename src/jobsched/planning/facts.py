@@ -1,9 +1,9 @@
 """What health is judged by: how many there are, and of long lists what comes first."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from jobsched.fixed import fixed
 from jobsched.model import JobRun, ScheduleState, Worker
 from jobsched.planning.drift import Drift, Unclaimed
 
@@ -11,7 +11,7 @@ MOST_COUNTED = 10_000
 """Up to how many firings are counted: a long backlog takes long to count."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class RunningJob:
     """A job run that executes, with the limits that apply to it."""
 
@@ -20,7 +20,7 @@ class RunningJob:
     cancel_requested_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class WaitingFiring:
     """Of a queued firing what is told of it; it can be read although its row as a whole cannot."""
 
@@ -32,7 +32,7 @@ class WaitingFiring:
     reason: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class ScheduleCounts:
     """How many schedules of the app there are; all but `retired` are of those in the code."""
 
@@ -48,7 +48,7 @@ class ScheduleCounts:
     retired: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Facts:
     """What the database says, at its own time; of long lists what comes first."""
 

@@ -1,12 +1,12 @@
 """A firing's plan: which jobs, in which order, and what follows when one of them ends."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from jobsched.errors import DeclarationError
+from jobsched.fixed import fixed
 from jobsched.model import (
     ExecutionMode,
     FiringStatus,
@@ -102,7 +102,7 @@ def dependents(name: str, definitions: Mapping[str, JobDefinition]) -> set[str]:
         found |= more
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Standing:
     """Where one job of a plan stands: the status of its last attempt."""
 

@@ -1,17 +1,17 @@
 """The audit log as it is read: who changed what, newest first."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from jobsched.fixed import fixed
 from jobsched.store.database import Transaction
 from jobsched.store.paging import Page
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class AuditEntry:
     """One change: who did what to which target, what it was before and after, and why."""
 
@@ -25,7 +25,7 @@ class AuditEntry:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class AuditFilter:
     """Which changes are wanted; all of it must hold."""
 

@@ -4,12 +4,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from jobsched.fixed import fixed
 from jobsched.model import Firing, FiringStatus, JobRunStatus
 from jobsched.store import firings
 from jobsched.store.plans import NewRun
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class RunEnd:
     """How an attempt ended."""
 
@@ -26,7 +27,7 @@ class RunEnd:
     """The state it leaves: QUEUED when it never started."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class RunNote:
     """A running attempt's reason or progress, for operators to see."""
 
@@ -36,7 +37,7 @@ class RunNote:
     progress: dict[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class LogRecord:
     """A captured log record."""
 
@@ -47,7 +48,7 @@ class LogRecord:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class HandBack:
     """A firing that its worker gives up unfinished: to be claimed again from `available_at`."""
 
@@ -70,7 +71,7 @@ class Batch:
     firing_ends: list[firings.FiringEnd] = field(default_factory=list)
     hand_backs: list[HandBack] = field(default_factory=list)
     tried: bool = False
-    """Whether an earlier try may have been committed after all."""
+    """Whether an earlier try may have been committed after all, or found that a claim is lost."""
 
     def __bool__(self) -> bool:
         """Whether there is anything to write."""
@@ -117,7 +118,7 @@ class Batch:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Recorded:
     """What became of a batch."""
 

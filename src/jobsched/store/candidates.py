@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from jobsched.errors import DeclarationError
+from jobsched.fixed import fixed
 from jobsched.model import (
     LIVE_RUNS,
     ExecutionMode,
@@ -32,7 +32,7 @@ PAGES = 20
 """How far a pass looks for a firing whose jobs it knows."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Claimer:
     """The worker that claims, the jobs it knows, and how many slots it has free."""
 
@@ -44,7 +44,7 @@ class Claimer:
     """How many firings to leave to another worker that reaches for the same ones."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Wanted:
     """A firing that looks claimable and whose schedule's lock has to be taken first."""
 
@@ -52,7 +52,7 @@ class Wanted:
     schedule_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Candidate:
     """A waiting firing with what it takes to claim it."""
 

@@ -5,13 +5,14 @@ schedule may be ahead. The lock order is job_schedule, job_firing, job_run.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from jobsched.failpoints import failpoint
+from jobsched.fixed import fixed
 from jobsched.model import Firing, FiringStatus, JobRun, JobRunStatus, JobState, Reason
 from jobsched.planning.attempts import past_deadline
 from jobsched.planning.plan import ready
@@ -22,7 +23,7 @@ from jobsched.store.definitions import Known
 from jobsched.store.statements import Statements
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Claimed:
     """A firing that this worker now runs, with its plan; some of its runs may be RUNNING."""
 
@@ -37,7 +38,7 @@ class Claimed:
         return sum(run.status is JobRunStatus.RUNNING for run in self.runs)
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class ClaimOutcome:
     """What a claiming transaction did."""
 

@@ -1,11 +1,11 @@
 """How many schedules and live firings there are, in one statement."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from jobsched.fixed import fixed
 from jobsched.model import FiringStatus, Reason
 from jobsched.planning.facts import MOST_COUNTED, ScheduleCounts
 from jobsched.store.database import Transaction
@@ -16,7 +16,7 @@ FIRST_QUEUED = 1000
 """How many queued firings are looked at for one that waits for a lock."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Counts:
     """What one look at the tables counts."""
 

@@ -1,12 +1,12 @@
 """The schedules that are due: found in due order, and locked."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from jobsched.fixed import fixed
 from jobsched.model import ScheduleDeclaration
 from jobsched.store import firings, rows, schedules
 from jobsched.store.database import Transaction
@@ -14,7 +14,7 @@ from jobsched.store.statements import Statements
 from jobsched.store.tables import Tables
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class DueSchedule:
     """What deciding looks at of a due schedule, whose row is locked."""
 
@@ -30,7 +30,7 @@ class DueSchedule:
     holds the schedule's lock, so that nothing overlaps for want of the newest answer."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Found:
     """The due schedules that no other transaction holds."""
 

@@ -1,13 +1,14 @@
 """FIRE: due occurrences become firings, and `next_run_at` moves on, in one transaction."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from jobsched.failpoints import failpoint
+from jobsched.fixed import fixed
 from jobsched.model import (
     Firing,
     FiringStatus,
@@ -38,7 +39,7 @@ from jobsched.store.firings import NewFiring
 from jobsched.store.statements import Statements
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class FireOutcome:
     """What a firing transaction did."""
 
@@ -60,7 +61,7 @@ class RowsChangedError(Exception):
     """
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class _Due:
     """A due schedule with what was decided for it."""
 
@@ -336,8 +337,7 @@ def _move_on(
         raise RowsChangedError(f"{found} of {len(moves)} rows")
 
 
-_LOOKS = 3
-"""How often the clock is looked at before a moment's wait is given up."""
+_LOOKS = 3  # at the clock, before a moment's wait is given up
 
 
 def _move(due: _Due, mine: Claimed | None) -> dict[str, Any]:

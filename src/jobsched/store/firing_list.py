@@ -1,11 +1,12 @@
 """Firings as lists show them: newest first, a page at a time, looking back for a bounded time."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from jobsched.fixed import fixed
 from jobsched.model import Firing, FiringStatus, TriggerType
 from jobsched.store import history, rows
 from jobsched.store.database import Transaction
@@ -24,7 +25,7 @@ OF_SCHEDULE = 5000
 """How many firings of one schedule a page looks at, at most: they lie far apart."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class FiringFilter:
     """Which firings are wanted; all of it must hold."""
 

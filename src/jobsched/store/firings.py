@@ -1,7 +1,6 @@
 """Firings: writing them, looking at the live ones, ending them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from jobsched.errors import NotFoundError
+from jobsched.fixed import fixed
 from jobsched.model import LIVE_FIRINGS, Firing, FiringStatus, JobRun, JobRunStatus, TriggerType
 from jobsched.planning.due import LiveFiring
 from jobsched.planning.plan import ending
@@ -19,7 +19,7 @@ from jobsched.store.statements import Statements
 LIVE = [status.value for status in LIVE_FIRINGS]
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class NewFiring:
     """A firing to insert."""
 
@@ -41,7 +41,7 @@ class NewFiring:
     dedup_key: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class FiringEnd:
     """How a firing ends."""
 
@@ -221,10 +221,11 @@ def end(tx: Transaction, ends: Sequence[FiringEnd]) -> None:
 
     Job runs that are still queued must have been ended by the caller.
     """
-    _END.execute(tx, [_end_row(one) for one in ends], now=tx.now)
+    _END.execute(tx, [end_row(one) for one in ends], now=tx.now)
 
 
-def _end_row(one: FiringEnd) -> dict[str, Any]:
+def end_row(one: FiringEnd) -> dict[str, Any]:
+    """The values of `end_statement` for it."""
     return {"id": one.firing.id, "status": one.status.value, "reason": one.reason}
 
 
@@ -233,8 +234,8 @@ def _end_types(statements: Statements) -> many.Types:
     return {name: table.c[name].type for name in ("id", "status", "reason")}
 
 
-def _end_statement(statements: Statements, value: many.Values) -> sa.Update:
-    table = statements.tables.job_firing
+def end_statement(table: sa.Table, value: many.Values) -> sa.Update:
+    """Ends a firing, at the time `now`."""
     return (
         sa.update(table)
         .where(table.c.id == value("id"))
@@ -247,7 +248,12 @@ def _end_statement(statements: Statements, value: many.Values) -> sa.Update:
     )
 
 
-_END = many.Update("job_firing", _end_types, _end_statement, shared=("now",))
+_END = many.Update(
+    "job_firing",
+    _end_types,
+    lambda statements, value: end_statement(statements.tables.job_firing, value),
+    shared=("now",),
+)
 
 
 def settlement(one: FiringEnd, now: datetime) -> schedules.Settlement | None:
@@ -255,9 +261,22 @@ def settlement(one: FiringEnd, now: datetime) -> schedules.Settlement | None:
     firing = one.firing
     if firing.schedule_id is None:
         return None
-    took = None if firing.started_at is None else now - firing.started_at
-    milliseconds = None if took is None else round(took.total_seconds() * 1000)
-    return schedules.Settlement(firing.schedule_id, firing.id, one.status, milliseconds)
+    return schedules.Settlement(firing.schedule_id, firing.id, one.status, took_ms(firing, now))
+
+
+def took_ms(firing: Firing, now: datetime) -> int | None:
+    """Milliseconds since the firing started, if it ever did."""
+    if firing.started_at is None:
+        return None
+    return round((now - firing.started_at).total_seconds() * 1000)
+
+
+def waiting(table: sa.FromClause, app: Any) -> sa.Exists:
+    """Whether firings of the app wait for a slot, a lock or their time."""
+    return sa.exists().where(
+        table.c.app == app,
+        table.c.status.in_([FiringStatus.QUEUED.value, FiringStatus.WAITING.value]),
+    )
 
 
 def cancel_waiting(tx: Transaction, waiting: Sequence[Firing], reason: str) -> list[FiringEnd]:

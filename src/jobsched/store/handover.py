@@ -6,18 +6,18 @@ writes what the run says while the daemon's claim stands and the run is still it
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from jobsched.errors import ConflictError, NotFoundError
+from jobsched.fixed import fixed
 from jobsched.model import Firing, FiringStatus, JobRun, JobRunStatus
 from jobsched.store import record, rows
 from jobsched.store.batch import Batch, LogRecord, RunNote
 from jobsched.store.database import Transaction
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class HandedOver:
     """A job run, the firing that its daemon has claimed, and the process that executes it."""
 

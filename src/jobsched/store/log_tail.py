@@ -1,9 +1,8 @@
 """The end of a job run's log: what somebody who looks now wants to see first."""
 
-from dataclasses import dataclass
-
 import sqlalchemy as sa
 
+from jobsched.fixed import fixed
 from jobsched.model import LogLine
 from jobsched.store import rows
 from jobsched.store.database import Transaction
@@ -12,7 +11,7 @@ MOST_COUNTED = 10_000
 """Earlier lines are counted up to here, so that a long log costs no more than a page of it."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Tail:
     """Lines in order, and how many of the run came before them."""
 

@@ -6,12 +6,12 @@ it came; and a time is turned into an id by halving.
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
+from jobsched.fixed import fixed
 from jobsched.store import rows
 from jobsched.store.database import Transaction
 from jobsched.store.paging import Page
@@ -26,7 +26,7 @@ _CLOSE = 500
 """How near to the first row of a time it is enough to come."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Span:
     """The ids that are looked at: from `low` on, and below `high` where that is known."""
 

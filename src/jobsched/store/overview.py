@@ -4,12 +4,12 @@ Whatever may be long is bounded: how many there are is counted, and the first of
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
+from jobsched.fixed import fixed
 from jobsched.model import Firing, FiringStatus, ScheduleState, Worker
 from jobsched.planning import health
 from jobsched.planning.facts import Facts, WaitingFiring
@@ -23,7 +23,7 @@ from jobsched.store.schedule_list import ScheduleFilter, ScheduleSort, schedules
 overdue_limit = workers.overdue_limit
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Home:
     """What the home page shows."""
 

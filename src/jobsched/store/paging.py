@@ -1,11 +1,11 @@
 """Pages of a list, by keyset: what the last item sorts by is where the next page begins."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
 from jobsched.errors import ParameterError
+from jobsched.fixed import fixed
 
 T = TypeVar("T")
 
@@ -13,7 +13,7 @@ Cursor = tuple[str | int | None, ...]
 """Plain values that JSON can carry."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Page(Generic[T]):
     """At most as many items as were asked for, and where the next page begins."""
 

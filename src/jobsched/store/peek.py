@@ -1,18 +1,18 @@
 """What a pass needs to know before it does anything: one statement while nothing is due."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from jobsched.fixed import fixed
 from jobsched.store import candidates, schedules
 from jobsched.store.database import Database, Transaction
 from jobsched.store.statements import Statements
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Peek:
     """The next times at which there is something to do, by the database's clock."""
 

@@ -1,12 +1,12 @@
 """A firing's plan in the database: written once, when the firing is first claimed."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from jobsched.fixed import fixed
 from jobsched.model import (
     Firing,
     JobDefinition,
@@ -20,7 +20,7 @@ from jobsched.store import many, rows
 from jobsched.store.database import Transaction
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class NewRun:
     """An attempt to insert."""
 

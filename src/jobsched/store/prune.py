@@ -4,13 +4,13 @@ An occurrence that was pruned never fires again: schedules move forward only.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from jobsched.failpoints import failpoint
+from jobsched.fixed import fixed
 from jobsched.model import LIVE_FIRINGS, FiringStatus, WorkerStatus
 from jobsched.store.database import Transaction
 
@@ -23,7 +23,7 @@ _ENDED = [status.value for status in FiringStatus if status not in LIVE_FIRINGS]
 _GONE = [WorkerStatus.STOPPED.value, WorkerStatus.LOST.value]
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Pruned:
     """How many rows of each kind were deleted, or would be."""
 

@@ -1,13 +1,14 @@
 """RECOVER: what a dead worker held goes back to the others, by the jobs' own policies."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from jobsched.failpoints import failpoint
+from jobsched.fixed import fixed
 from jobsched.model import (
     LIVE_RUNS,
     Firing,
@@ -29,7 +30,7 @@ from jobsched.store.database import Transaction
 from jobsched.store.statements import Statements
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Recovered:
     """What the recovery of one dead worker changed."""
 
@@ -40,7 +41,7 @@ class Recovered:
     lost_runs: tuple[JobRun, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Look:
     """Whether there is anything to look after, told by one statement."""
 

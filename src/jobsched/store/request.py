@@ -1,11 +1,11 @@
 """Firings that somebody asks for: an operator's "Run now" and the app's own events."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from jobsched.errors import ConflictError, NotFoundError, ParameterError
+from jobsched.fixed import fixed
 from jobsched.model import (
     Firing,
     FiringStatus,
@@ -21,7 +21,7 @@ from jobsched.store.database import Transaction
 from jobsched.store.firings import NewFiring
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Request:
     """Who asks for a firing, with which params, and how often at most."""
 

@@ -1,12 +1,13 @@
 """Job runs as lists show them: newest first, a page at a time, looking back for a bounded time."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
+from jobsched.fixed import fixed
 from jobsched.model import LIVE_RUNS, FiringStatus, JobRun, JobRunStatus
 from jobsched.store import rows
 from jobsched.store.database import Transaction
@@ -18,7 +19,7 @@ OF_SCHEDULE = 1000
 _LATELY = timedelta(hours=1)
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class RunFilter:
     """Which job runs are wanted; all of it must hold."""
 

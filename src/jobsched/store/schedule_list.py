@@ -1,13 +1,13 @@
 """Schedules as lists show them: by view, search, group and job; a page at a time."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
 
+from jobsched.fixed import fixed
 from jobsched.model import ExecutionMode, FiringStatus, ScheduleState
 from jobsched.planning.plan import dependents
 from jobsched.store import definitions, firings, paging, schedules, workers
@@ -43,7 +43,7 @@ class ScheduleSort(StrEnum):
     """The one that ran last first."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class ScheduleFilter:
     """Which schedules are wanted; all of it must hold."""
 
@@ -158,7 +158,7 @@ def _selects(tx: Transaction, names: list[str], groups: set[str | None]) -> sa.C
     )
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class _Order:
     """How a list is sorted: its columns, what comes beyond a cursor, and an item's cursor."""
 

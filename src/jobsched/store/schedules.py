@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from jobsched.errors import ConflictError, NotFoundError
+from jobsched.fixed import fixed
 from jobsched.model import FiringStatus, ScheduleState
 from jobsched.store import many, rows
 from jobsched.store.database import Transaction
@@ -21,7 +21,7 @@ Locked = dict[str, Any]
 """Rows of `job_schedule` that this transaction has locked, by id."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Settlement:
     """What the end, or the hand-back, of a firing means to its schedule."""
 

@@ -6,12 +6,12 @@ Alembic is imported only to change one.
 """
 
 import logging
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from jobsched.errors import DatabaseError, SchemaError
 from jobsched.failpoints import failpoint
+from jobsched.fixed import fixed
 from jobsched.store.database import Database, Transaction, lost_against_another
 from jobsched.store.migrations import VERSIONS
 from jobsched.store.migrations.lock import alone
@@ -20,7 +20,7 @@ from jobsched.store.tables import VERSION_TABLE
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class SchemaState:
     """Where a database's tables stand beside this code."""
 

@@ -1,15 +1,14 @@
 """What schedules select, without the rest of them: names to offer, and which runs which job."""
 
-from dataclasses import dataclass
-
 import sqlalchemy as sa
 
+from jobsched.fixed import fixed
 from jobsched.model import ExecutionMode, ScheduleDeclaration, Timing
 from jobsched.store import rows
 from jobsched.store.database import Transaction
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Selection:
     """A schedule, as far as it says which jobs it runs."""
 

@@ -1,19 +1,20 @@
 """Statements that are built once for a database and executed many times."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from jobsched.fixed import fixed
 from jobsched.store.tables import Tables
 
 S = TypeVar("S")
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Statements:
     """What the statements of one database are built from, and those that have been built."""
 

@@ -1,13 +1,13 @@
 """Figures of schedules: what their last firings say, by schedule and by day."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
+from jobsched.fixed import fixed
 from jobsched.model import LIVE_FIRINGS, FiringStatus
 from jobsched.store.database import Transaction
 from jobsched.store.for_each import Part, for_each
@@ -22,7 +22,7 @@ IN_CALENDAR = 3000
 _ENDED = (FiringStatus.SUCCESS, FiringStatus.FAILED, FiringStatus.CANCELLED)
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class ScheduleStats:
     """A schedule's totals, and what its last firings that ran to an end say."""
 
@@ -40,7 +40,7 @@ class ScheduleStats:
     duration_p95_ms: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class DayOutcome:
     """How the firings for one day ended."""
 
@@ -51,7 +51,7 @@ class DayOutcome:
     """Cancelled, or not run."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Outcomes:
     """Outcomes by day, oldest first; days without a firing are not among them."""
 
@@ -60,7 +60,7 @@ class Outcomes:
     """Firings before this one were not counted, for there are too many; None when all were."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class PastFiring:
     """A firing, as far as a picture of many shows it."""
 

@@ -4,7 +4,7 @@ Before a row changes, what is already due is decided by the old rule in the same
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from jobsched.errors import ConflictError, DeclarationError
 from jobsched.failpoints import failpoint
+from jobsched.fixed import fixed
 from jobsched.model import (
     JobDefinition,
     ScheduleDeclaration,
@@ -23,7 +24,7 @@ from jobsched.store import definitions, fire, rows, schedules, workers
 from jobsched.store.database import Transaction
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Declared:
     """What one process declares, ready to be mirrored and compared."""
 

@@ -1,13 +1,15 @@
 """The tables, as SQLAlchemy Core: state words not codes, UTC with microseconds, no pickles."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql
+
+from jobsched.fixed import fixed
 
 VERSION_TABLE = "jobsched_version"
 """Alembic's version table of our own, beside the host's; the table prefix goes before it."""
@@ -53,7 +55,7 @@ DOCUMENT = sa.JSON(none_as_null=True).with_variant(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Tables:
     """The tables of one installation, with its prefix and schema."""
 

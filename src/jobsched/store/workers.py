@@ -1,13 +1,13 @@
 """Registered processes and their heartbeats."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from jobsched.failpoints import failpoint
+from jobsched.fixed import fixed
 from jobsched.model import JobRun, JobRunStatus, Worker, WorkerStatus, WorkerType
 from jobsched.planning import health
 from jobsched.store import rows
@@ -20,7 +20,7 @@ LOST_IS_NEWS = timedelta(hours=1)
 """How long after its last heartbeat a lost worker is a problem to tell of."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Registration:
     """What a process says of itself when it registers."""
 

@@ -2,18 +2,18 @@
 
 import heapq
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
 
 from jobsched.context import JobContext
 from jobsched.daemon.daemon import Daemon
 from jobsched.daemon.launch import Done, Launch, Launcher, Outcome
+from jobsched.fixed import fixed
 from jobsched.scheduler import Scheduler
 from jobsched.testing.clock import FakeClock
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Work:
     """What jobs do in a simulation."""
 

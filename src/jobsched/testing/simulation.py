@@ -7,7 +7,6 @@ transactions run on an in-memory SQLite database, and time jumps from one event 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -15,6 +14,7 @@ from jobsched.context import JobContext
 from jobsched.daemon.events import logger as daemon_log
 from jobsched.declarations import Schedule
 from jobsched.errors import ConfigurationError
+from jobsched.fixed import fixed
 from jobsched.model import Firing, FiringStatus
 from jobsched.registry import Registry, default_registry
 from jobsched.scheduler import Scheduler
@@ -26,7 +26,7 @@ from jobsched.testing.nodes import Node, VirtualLauncher, Work
 Duration = timedelta | Callable[[JobContext], timedelta]
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Outage:
     """A node, or all of them (None), is away from `start` to `end` (aware).
 
@@ -40,7 +40,7 @@ class Outage:
     kind: Literal["killed", "frozen"] = "killed"
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Simulation:
     """What happened: every firing in the order of their ids, with its job runs."""
 

@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from jobsched.admin import cursors
@@ -16,6 +15,7 @@ from jobsched.admin.permissions import Permission
 from jobsched.admin.response import Response
 from jobsched.admin.reticence import shown_state
 from jobsched.admin.routes import Call, Route
+from jobsched.fixed import fixed
 from jobsched.store import listing
 from jobsched.store.listing import AuditEntry, AuditFilter
 
@@ -32,7 +32,7 @@ class AuditFilters(Filters, AuditList):
     """Which changes."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Change:
     """One value that is otherwise now."""
 

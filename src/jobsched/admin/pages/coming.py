@@ -1,11 +1,11 @@
 """The coming occurrences of many schedules for one picture: bounded work, kept for the hour."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 
 from jobsched.errors import DeclarationError
+from jobsched.fixed import fixed
 from jobsched.model import Timing
 from jobsched.occurrences import upcoming
 
@@ -23,7 +23,7 @@ ENOUGH = 6000
 """How many occurrences are worked out for one picture, beside those that are known already."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Coming:
     """What comes of one schedule from a full hour on."""
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -17,6 +17,7 @@ from jobsched.admin.pictures.graph import graph
 from jobsched.admin.response import Response
 from jobsched.admin.routes import Call, Route
 from jobsched.errors import DeclarationError, NotFoundError
+from jobsched.fixed import fixed
 from jobsched.model import (
     LIVE_FIRINGS,
     Firing,
@@ -60,7 +61,7 @@ class Shown(Fields):
     """The line that the shown ones come before; without it the last ones are shown."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Found:
     """What the page is made of."""
 

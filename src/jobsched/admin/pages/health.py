@@ -1,9 +1,8 @@
 """Health as pages say it: one quiet line, or what is wrong, since when, and where to look."""
 
-from dataclasses import dataclass
-
 from jobsched.admin.pages.rendering import segment
 from jobsched.admin.routes import Call
+from jobsched.fixed import fixed
 from jobsched.model import Health, HealthLevel, Problem
 
 SHOWN = 5
@@ -12,7 +11,7 @@ SHOWN = 5
 _PLACES = {"schedule": "/schedules/", "firing": "/firings/"}
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Told:
     """A problem, and the page that shows what it is about."""
 
@@ -20,7 +19,7 @@ class Told:
     href: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Banner:
     """What stands above the schedules."""
 

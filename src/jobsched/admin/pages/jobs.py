@@ -1,7 +1,6 @@
 """The registered jobs: groups, dependencies, policies, who runs them, how they ran last."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
@@ -17,6 +16,7 @@ from jobsched.admin.pictures.graph import Node, graph
 from jobsched.admin.response import Response
 from jobsched.admin.routes import Call, Route
 from jobsched.errors import DeclarationError
+from jobsched.fixed import fixed
 from jobsched.model import LIVE_RUNS, JobDefinition, JobRun, JobState
 from jobsched.planning.plan import Planner
 from jobsched.store import definitions, listing, selections
@@ -44,7 +44,7 @@ class JobFilters(Filters):
     group: Name | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Row:
     """A job with what else is known of it."""
 

@@ -1,14 +1,14 @@
 """A firing's plan as its page shows it: every attempt, and the graph of the jobs. Pure."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from jobsched import phrases
 from jobsched.admin.pictures.graph import Node
+from jobsched.fixed import fixed
 from jobsched.model import LIVE_RUNS, JobDefinition, JobRun, JobRunStatus, PlannedJob, Worker
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Attempt:
     """A row of the table."""
 

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from hashlib import blake2b
@@ -22,9 +21,10 @@ from jobsched.admin.request import Request
 from jobsched.admin.response import Response, page
 from jobsched.admin.routes import Call
 from jobsched.admin.sign_in import cookie_name
+from jobsched.fixed import fixed
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Place:
     """An entry of the navigation."""
 

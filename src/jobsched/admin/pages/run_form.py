@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from jobsched.errors import ParameterError
+from jobsched.fixed import fixed
 from jobsched.model import JobDefinition
 from jobsched.redaction import redacted
 
@@ -13,7 +13,7 @@ PREFIX = "p."
 """What the names of these fields begin with, so that no parameter is taken for another field."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Input:
     """One parameter as a field; left empty, the firing gets what the schedule or the job says."""
 

@@ -1,7 +1,6 @@
 """One schedule: when it is due, what it does then, and how that has gone."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import islice
 from zoneinfo import ZoneInfo
@@ -18,6 +17,7 @@ from jobsched.admin.response import Response
 from jobsched.admin.routes import Call, Route
 from jobsched.documents import values
 from jobsched.errors import DeclarationError
+from jobsched.fixed import fixed
 from jobsched.model import LIVE_FIRINGS, Firing, JobDefinition, ScheduleState
 from jobsched.occurrences import upcoming
 from jobsched.planning.health import is_overdue
@@ -36,7 +36,7 @@ OCCURRENCES = 5
 CALENDAR = timedelta(days=7 * 13)
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Found:
     """What the page is made of."""
 

@@ -1,7 +1,5 @@
 """The home page: what is declared, what is due, and what is wrong."""
 
-from dataclasses import dataclass
-
 from jobsched import phrases
 from jobsched.admin import cursors
 from jobsched.admin.fields import Cursor, Name
@@ -12,6 +10,7 @@ from jobsched.admin.permissions import Permission
 from jobsched.admin.response import Response
 from jobsched.admin.routes import Call, Route
 from jobsched.cron.words import in_words
+from jobsched.fixed import fixed
 from jobsched.model import ScheduleState
 from jobsched.planning.facts import ScheduleCounts
 from jobsched.planning.health import assess, is_overdue, live_daemons, overdue_limit
@@ -35,7 +34,7 @@ class HomeQuery(Filters):
     cursor: Cursor | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Chip:
     """A view of the list, and how many schedules it shows."""
 

@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -18,6 +17,7 @@ from jobsched.admin.permissions import Permission
 from jobsched.admin.response import Response, see_other
 from jobsched.admin.routes import Call, Route
 from jobsched.errors import ConflictError, ParameterError
+from jobsched.fixed import fixed
 from jobsched.model import Firing, ScheduleState
 from jobsched.operations import LONGEST_KEY
 from jobsched.planning.facts import Facts
@@ -57,7 +57,7 @@ class SwitchForm(Fields):
     reason: Annotated[Reason | None, Optional] = None
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Asked:
     """What the pages that ask are made of."""
 

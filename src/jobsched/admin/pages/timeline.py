@@ -1,7 +1,6 @@
 """What ran and what comes: two hours back, a day ahead, a lane per schedule."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated
@@ -22,6 +21,7 @@ from jobsched.admin.pictures.lanes import Bar, Lane
 from jobsched.admin.pictures.timeline import timeline, timeline_rows
 from jobsched.admin.response import Response
 from jobsched.admin.routes import Call, Route
+from jobsched.fixed import fixed
 from jobsched.model import FiringStatus, ScheduleState, Timing
 from jobsched.store import listing, selections, stats
 from jobsched.store.database import Transaction
@@ -60,7 +60,7 @@ class TimelineFilters(Filters):
     cursor: Cursor | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Found:
     """What the picture is made of."""
 

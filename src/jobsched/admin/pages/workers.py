@@ -1,6 +1,5 @@
 """The worker processes: who is alive, and what each executes."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from jobsched.admin.fields import Fields
@@ -9,6 +8,7 @@ from jobsched.admin.pages.rendering import render
 from jobsched.admin.permissions import Permission
 from jobsched.admin.response import Response
 from jobsched.admin.routes import Call, Route
+from jobsched.fixed import fixed
 from jobsched.model import JobRun, Worker, WorkerStatus
 from jobsched.store import worker_list
 from jobsched.store import workers as stored
@@ -21,7 +21,7 @@ MOST_RUNS = 20
 """How many job runs are named of one worker."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Row:
     """A worker with what it executes."""
 

@@ -2,11 +2,12 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from jobsched.admin.pictures import dates
+from jobsched.fixed import fixed
 
 WIDTH = 1200
 """Of timelines and densities; the page scrolls them within their box."""
@@ -24,7 +25,7 @@ _STEP = timedelta(minutes=15)
 """Every zone's full hours and changes are on this grid, in our time."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Change:
     """A change of the zone's clock."""
 
@@ -37,7 +38,7 @@ class Change:
         return f"clock {self.before:%H:%M} → {self.after:%H:%M}"
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Axis:
     """The time from `start` to `end`, labelled in `zone`."""
 

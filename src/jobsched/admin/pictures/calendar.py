@@ -1,7 +1,6 @@
 """The outcomes of the last weeks, a square per day: the worst of the day decides."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 
 from markupsafe import Markup
@@ -9,6 +8,7 @@ from markupsafe import Markup
 from jobsched.admin.pictures import dates
 from jobsched.admin.pictures.marks import MARKS, style
 from jobsched.admin.pictures.svg import box, label, line, link, picture
+from jobsched.fixed import fixed
 from jobsched.model import FiringStatus
 
 WEEKS = 13
@@ -17,7 +17,7 @@ PITCH = 18
 LEFT, TOP = 34, 20
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Day:
     """How the firings of one day ended; `other` were skipped or cancelled."""
 

@@ -1,7 +1,6 @@
 """When schedules pile up: how many occurrences are due in each slot of a timeline."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -11,6 +10,7 @@ from jobsched.admin.pictures import dates
 from jobsched.admin.pictures.axis import NAMES, WIDTH, Axis
 from jobsched.admin.pictures.lanes import Lane
 from jobsched.admin.pictures.svg import label, line, nothing, number, picture
+from jobsched.fixed import fixed
 from jobsched.phrases import counted, span
 
 HEIGHT = 48
@@ -20,7 +20,7 @@ TALLEST = 28
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class DensityRow:
     """How many occurrences are due from `start` on, until the next slot."""
 

@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from jobsched.admin.pictures.marks import MARKS, firings, outcomes, style
 from jobsched.admin.pictures.svg import label, line, nothing, number, picture
+from jobsched.fixed import fixed
 from jobsched.model import FiringStatus, FiringSummary
 from jobsched.phrases import duration
 
@@ -38,7 +38,7 @@ OUTLIER = 20
 """Where the longest is more than so many times the median, the axis is logarithmic."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class DurationRow:
     """What the chart says of one firing."""
 
@@ -47,7 +47,7 @@ class DurationRow:
     duration: str
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class _Scale:
     """From a duration in ms to its height."""
 

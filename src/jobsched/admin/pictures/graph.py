@@ -1,7 +1,6 @@
 """Jobs and what they depend on, as a graph: of a firing's plan with its states, or of all jobs."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from math import ceil, sqrt
 
 from markupsafe import Markup
@@ -9,6 +8,7 @@ from markupsafe import Markup
 from jobsched.admin.pictures.layout import Layout, lay_out
 from jobsched.admin.pictures.marks import ICON, icon_at, outcomes
 from jobsched.admin.pictures.svg import box, clipped, label, line, link, nothing, number, picture
+from jobsched.fixed import fixed
 from jobsched.phrases import counted
 
 WIDTH, HEIGHT = 154, 42
@@ -27,7 +27,7 @@ WIDEST = 4
 Point = tuple[float, float]
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Node:
     """A job: its name, what it depends on, and where it stands if it has been planned."""
 
@@ -45,7 +45,7 @@ class Node:
         return ", ".join(part for part in (self.status, self.detail) if part)
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class GraphRow:
     """What the graph says of one job; jobs come after those they depend on."""
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from jobsched.admin.pictures import dates
 from jobsched.admin.pictures.axis import Axis
 from jobsched.admin.pictures.marks import ICON, MARKS, firings
+from jobsched.fixed import fixed
 from jobsched.model import FiringStatus
 from jobsched.phrases import span
 
@@ -23,7 +24,7 @@ DENSE = 4
 """Ticks nearer to each other than this are a band."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Bar:
     """A firing of the past."""
 
@@ -36,7 +37,7 @@ class Bar:
     """When it ended; None: not yet, or it did not run."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Lane:
     """A schedule: its firings of the past and its coming occurrences, both in order of time."""
 

@@ -5,9 +5,10 @@ several layers passes through bends; layers are ordered by the mean place of a n
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
+
+from jobsched.fixed import fixed
 
 SWEEPS = 8
 """Down and up through the layers; more of them seldom change anything."""
@@ -22,7 +23,7 @@ Edge = tuple[str, str]
 """From a node to one that depends on it."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Layout:
     """Places, in units of one node: `across` is within a layer, `layer` counts from 0."""
 

@@ -2,18 +2,18 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from jobsched.admin.pictures.svg import number
+from jobsched.fixed import fixed
 from jobsched.phrases import counted
 
 ICON = 10
 """Width and height of an icon."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Mark:
     """The looks and the word of one status."""
 

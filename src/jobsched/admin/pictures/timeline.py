@@ -1,7 +1,6 @@
 """What ran and what comes: a lane per schedule on one axis of time."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -30,6 +29,7 @@ from jobsched.admin.pictures.svg import (
     picture,
     text_of,
 )
+from jobsched.fixed import fixed
 from jobsched.model import FiringStatus
 from jobsched.phrases import counted
 
@@ -47,7 +47,7 @@ MOST_TOOLTIPS = 400
 MIDDLE = NAMES + (WIDTH - NAMES) / 2
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class TimelineRow:
     """What the timeline says of one schedule."""
 

@@ -5,13 +5,13 @@ another thread, or be what called us.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from alembic.operations import Operations
 
 from jobsched.errors import SchemaError
+from jobsched.fixed import fixed
 
 OPTIONS: Mapping[str, Any] = {
     f"{dialect}_{option}": value
@@ -20,7 +20,7 @@ OPTIONS: Mapping[str, Any] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Target:
     """The installation that a migration changes.
 
