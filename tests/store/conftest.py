@@ -214,7 +214,7 @@ class Store:
         return claimed
 
     def write(self, batch: Batch) -> Recorded:
-        return self.transact(lambda tx: record.record(tx, batch))
+        return record.write(self.database, batch)
 
     def finish(
         self, claimed: Claimed, status: JobRunStatus = JobRunStatus.SUCCESS, **details: Any

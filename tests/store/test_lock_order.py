@@ -15,7 +15,7 @@ from jobsched.store.batch import Batch, RunEnd
 SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
 ORDER = ["job_schedule", "job_firing", "job_run", "job_log"]
 LOCKS = re.compile(
-    r"^(?:UPDATE(?: .* STRAIGHT_JOIN)?|INSERT INTO|SELECT .* FROM) (\w+)"
+    r"^(?:WITH \w+ AS \()?(?:UPDATE(?: .* STRAIGHT_JOIN)?|INSERT INTO|SELECT .* FROM) (\w+)"
     r"(?=.* FOR UPDATE|.* SET |.* VALUES |.* SELECT )"
 )
 
@@ -161,3 +161,16 @@ def test_several_rows_are_locked_in_the_order_of_their_ids(
     waits = [one for one in made if one.endswith("FOR UPDATE")]
     assert len(waits) >= 2
     assert all(re.search(r" ORDER BY \S+\.id FOR UPDATE$", one) for one in waits)
+
+
+@pytest.mark.backends("postgresql")
+def test_schedules_that_are_settled_at_once_are_locked_in_the_order_of_their_ids(
+    store: Any,
+) -> None:
+    """The same where one statement locks the rows and changes them."""
+    act = finishing(store)
+    with store.statements() as made:
+        act()
+    (settling,) = [one for one in made if one.startswith("UPDATE job_schedule")]
+    assert "ORDER BY held.id FOR UPDATE OF held" in settling
+    assert not [one for one in made if one.endswith("FOR UPDATE")]

@@ -22,6 +22,7 @@ from jobsched.store.plans import NewRun
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
 S = JobRunStatus
+FIRST_LOCK = r"SELECT job_schedule.* FOR UPDATE|UPDATE job_schedule"
 JOBS = (
     JobDefinition("a", retries=3),
     JobDefinition("b", depends_on=("a",)),
@@ -305,13 +306,17 @@ def test_of_an_end_and_a_recovery_at_once_one_wins(
         "recovery": lambda tx: recover.recover(tx, me),
         "end": lambda tx: record.record(tx, batch),
     }
+    apart: dict[str, Callable[[], Any]] = {
+        "recovery": lambda: store.transact(steps["recovery"]),
+        "end": lambda: store.write(batch),
+    }
     second = "end" if first == "recovery" else "recovery"
     waits = threading.Event()
     with ThreadPoolExecutor(1) as pool:
         with open_database(store.clock).write() as tx:
             steps[first](tx)
-            with store.before(r"SELECT job_schedule.* FOR UPDATE", lambda _: waits.set()):
-                future = pool.submit(store.transact, steps[second])
+            with store.before(FIRST_LOCK, lambda _: waits.set()):
+                future = pool.submit(apart[second])
                 assert waits.wait(20)
         outcome = future.result(timeout=20)
     firing = store.firing(claimed.firing.id)

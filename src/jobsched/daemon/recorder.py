@@ -7,7 +7,7 @@ from jobsched.daemon.events import emit_failure
 from jobsched.errors import DatabaseError
 from jobsched.store.batch import Batch, Recorded, RunEnd
 from jobsched.store.database import Database
-from jobsched.store.record import record
+from jobsched.store.record import write
 
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
@@ -35,7 +35,7 @@ class Recorder:
         pause = FIRST_PAUSE_S
         while True:
             try:
-                return self._database.transact(lambda tx: record(tx, batch))
+                return write(self._database, batch)
             except DatabaseError as error:
                 batch.tried = True
                 emit_failure("record_delayed", f"{error}; what ended is kept until then", error)

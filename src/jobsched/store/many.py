@@ -67,7 +67,7 @@ class Update:
             return tx.connection.execute(self._for_these(tx.statements, rows), shared).rowcount
         statement = tx.statements.get(self._made)
         if dialect == "postgresql":
-            return tx.connection.execute(statement, {**shared, "rows": _encoded(rows)}).rowcount
+            return tx.connection.execute(statement, {**shared, **encoded(rows)}).rowcount
         values = {f"{_ROW}{name}": value for name, value in rows[0].items()}
         return tx.connection.execute(statement, {**shared, **values}).rowcount
 
@@ -77,8 +77,8 @@ class Update:
     def _made(self, statements: Statements) -> sa.Update:
         types = self._types(statements)
         if statements.dialect == "postgresql":
-            unfolded = _unfolded(types)
-            return self._build(statements, lambda name: unfolded.c[name])
+            given = unfolded(types)
+            return self._build(statements, lambda name: given.c[name])
         return self._build(
             statements, lambda name: sa.bindparam(f"{_ROW}{name}", type_=types[name])
         )
@@ -145,7 +145,7 @@ class Insert:
         if tx.statements.dialect == "postgresql":
             for place, row in enumerate(rows):
                 row["place"] = place
-            return {"rows": _encoded(rows)}
+            return encoded(rows)
         return rows
 
     def _plain(self, statements: Statements) -> sa.Insert:
@@ -153,9 +153,9 @@ class Insert:
         if statements.dialect != "postgresql":
             return sa.insert(table)
         types = {name: table.c[name].type for name in self._columns}
-        unfolded = _unfolded(types, ordinal="place")
-        selected = sa.select(*(unfolded.c[name] for name in self._columns))
-        in_order = selected.order_by(unfolded.c.place)
+        given = unfolded(types, ordinal="place")
+        selected = sa.select(*(given.c[name] for name in self._columns))
+        in_order = selected.order_by(given.c.place)
         return sa.insert(table).from_select(list(self._columns), in_order)
 
     def _wording(self, statements: Statements) -> Wording:
@@ -178,7 +178,7 @@ def rehearse(tx: Transaction) -> None:
         statement.rehearse(tx)
 
 
-def _unfolded(types: Types, *, ordinal: str | None = None) -> Any:
+def unfolded(types: Types, *, ordinal: str | None = None) -> Any:
     """The rows of the JSON parameter as a table that a statement can join."""
     columns: list[sa.ColumnClause[Any]] = [sa.column(name, type_) for name, type_ in types.items()]
     if ordinal is not None:
@@ -188,8 +188,9 @@ def _unfolded(types: Types, *, ordinal: str | None = None) -> Any:
     return table.render_derived(with_types=True)
 
 
-def _encoded(rows: Rows) -> str:
-    return json.dumps(rows, default=_instants(), allow_nan=False)
+def encoded(rows: Rows) -> dict[str, str]:
+    """The parameter of a statement that uses `unfolded`."""
+    return {"rows": json.dumps(rows, default=_instants(), allow_nan=False)}
 
 
 def _instants() -> Callable[[Any], str]:

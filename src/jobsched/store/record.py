@@ -12,15 +12,34 @@ import sqlalchemy as sa
 
 from jobsched.failpoints import failpoint
 from jobsched.model import FiringStatus, JobRunStatus
-from jobsched.store import firings, many, plans, schedules
+from jobsched.store import endings, firings, many, plans, schedules
 from jobsched.store.batch import Batch, LogRecord, Recorded, RunEnd, RunNote
-from jobsched.store.database import Transaction
+from jobsched.store.database import Database, Transaction
 from jobsched.store.plans import NewRun
 from jobsched.store.statements import Statements
 
 
+def write(database: Database, batch: Batch) -> Recorded:
+    """Write the batch in a transaction of its own; raises what `Database.transact` raises."""
+    at = database.time.now()
+    try:
+        return database.transact(lambda tx: record(tx, batch), at=at)
+    except endings.ClaimLostError:
+        batch.tried = True
+        return database.transact(lambda tx: record(tx, batch), at=at)
+
+
 def record(tx: Transaction, batch: Batch) -> Recorded:
-    """Write the batch. The rows it changes are locked in the order schedule, firing, run."""
+    """Write the batch. The rows it changes are locked in the order schedule, firing, run.
+
+    Raises ClaimLostError where it must be rolled back, and the batch be marked as tried.
+    """
+    if endings.are_usual(tx, batch):
+        others_wait = endings.write_firings(tx, batch)
+        _end_runs(tx, batch.ends)
+        failpoint("record.ended")
+        _log(tx, batch.logs)
+        return Recorded(tx.now, frozenset(), others_wait, {})
     leaving = batch.leaving()
     locked = schedules.lock(tx, [one.schedule_id for one in leaving if one.schedule_id])
     wanted = batch.firing_ids()
@@ -87,12 +106,7 @@ def _mine_statement(statements: Statements) -> sa.Select[Any]:
 
 def _others_wait(table: sa.Table) -> sa.ColumnElement[bool]:
     """A hint, said along with what is read anyway: who is free looks at once, or only in time."""
-    other = table.alias("other")
-    waiting = sa.select(other.c.id).where(
-        other.c.app == table.c.app,
-        other.c.status.in_([FiringStatus.QUEUED.value, FiringStatus.WAITING.value]),
-    )
-    return waiting.exists().label("others_wait")
+    return firings.waiting(table.alias("other"), table.c.app).label("others_wait")
 
 
 def _written_before(tx: Transaction, batch: Batch, absent: set[int]) -> set[int]:

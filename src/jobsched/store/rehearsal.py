@@ -4,7 +4,7 @@ SQLAlchemy puts a statement into words when it is executed first. All of them to
 better part of a tenth of a second, which is how late the first firing after a start would be.
 """
 
-from jobsched.store import definitions, due_schedules, many, record, schedules
+from jobsched.store import definitions, due_schedules, endings, many, record, schedules
 from jobsched.store.database import Transaction
 
 
@@ -14,4 +14,5 @@ def rehearse(tx: Transaction, app: str, worker_id: str) -> None:
     due_schedules.lock(tx, app, retry_before=tx.now, limit=0)
     schedules.lock(tx, [""])
     record.lock_firings(tx, [0], worker_id)
+    endings.rehearse(tx)
     many.rehearse(tx)

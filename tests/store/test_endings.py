@@ -1,0 +1,192 @@
+"""The usual end on PostgreSQL writes what the careful way writes, without looking first."""
+
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from jobsched import Schedule
+from jobsched.model import FiringStatus, JobDefinition, JobRunStatus
+from jobsched.store import endings, record
+from jobsched.store.batch import Batch, LogRecord, RunEnd
+from jobsched.store.claim import Claimed
+from jobsched.store.firings import FiringEnd
+from jobsched.store.schedules import RECENT
+
+pytestmark = pytest.mark.backends("postgresql")
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+JOBS = (JobDefinition("a"), JobDefinition("b"))
+
+
+def claimed_firings(store: Any, worker_id: str, count: int) -> list[Claimed]:
+    """A firing of each of so many schedules, just claimed; both of their jobs run."""
+    schedules = [Schedule(f"s{number}", every=HOUR, enabled=True) for number in range(count)]
+    store.declare(*schedules, jobs=JOBS)
+    store.clock.advance(HOUR)
+    found: list[Claimed] = sorted(store.fire(worker_id).claimed, key=lambda one: one.firing.id)
+    assert len(found) == count
+    return found
+
+
+def ended(claimed: Claimed, run: JobRunStatus, firing: FiringStatus, *, why: str = "") -> Batch:
+    """Both jobs end so 40 s after their start, with a result, an error and a line."""
+    at = NOON + HOUR + timedelta(seconds=40)
+    ends = [
+        RunEnd(
+            one.id,
+            claimed.firing.id,
+            run,
+            at,
+            reason=why or None,
+            error="gone" if run is JobRunStatus.FAILED else None,
+            result={"of": one.job_name},
+            duration_ms=40_000,
+        )
+        for one in claimed.runs
+    ]
+    lines = [LogRecord(one.id, claimed.firing.id, "INFO", "said", at) for one in claimed.runs]
+    end = FiringEnd(claimed.firing, firing, why or None)
+    return Batch(claimed.firing.claimed_by or "", ends=ends, logs=lines, firing_ends=[end])
+
+
+def together(batches: list[Batch]) -> Batch:
+    return Batch(
+        batches[0].worker_id,
+        ends=[one for batch in batches for one in batch.ends],
+        logs=[one for batch in batches for one in batch.logs],
+        firing_ends=[one for batch in batches for one in batch.firing_ends],
+    )
+
+
+class UndoError(Exception):
+    """The transaction has shown what it does."""
+
+
+def written(store: Any, batch: Batch) -> dict[str, list[dict[str, Any]]]:
+    """The rows as a transaction leaves them that writes the batch; then it is undone."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    tables = store.database.tables
+    with suppress(UndoError), store.database.write() as tx:
+        record.record(tx, batch)
+        for table in (tables.job_schedule, tables.job_firing, tables.job_run, tables.job_log):
+            rows = tx.connection.execute(sa.select(table).order_by(table.c.id)).mappings()
+            found[table.name] = [dict(row) for row in rows]
+        raise UndoError
+    for line in found["job_log"]:
+        del line["id"]  # a sequence goes on, whatever is undone
+    return found
+
+
+def is_usual(store: Any, batch: Batch) -> bool:
+    found: bool = store.query(lambda tx: endings.are_usual(tx, batch))
+    return found
+
+
+def test_both_ways_write_the_same(store: Any) -> None:
+    """Whatever the end: schedules, firings, job runs and lines are the same rows."""
+    ends = [
+        (JobRunStatus.SUCCESS, FiringStatus.SUCCESS, ""),
+        (JobRunStatus.FAILED, FiringStatus.FAILED, ""),
+        (JobRunStatus.CANCELLED, FiringStatus.CANCELLED, "requested"),
+    ]
+    found = claimed_firings(store, store.worker(), len(ends))
+    store.clock.advance(timedelta(seconds=41))
+    batch = together(
+        [ended(one, *end[:2], why=end[2]) for one, end in zip(found, ends, strict=True)]
+    )
+    assert is_usual(store, batch)
+    usual, careful = written(store, batch), written(store, replace(batch, tried=True))
+    assert usual == careful
+    assert [row["status"] for row in usual["job_firing"]] == ["SUCCESS", "FAILED", "CANCELLED"]
+    counts = [(row["run_count"], row["failure_count"]) for row in usual["job_schedule"]]
+    assert counts == [(1, 0), (0, 1), (0, 0)]
+
+
+def test_a_single_job_ends_the_same_in_both_ways(store: Any) -> None:
+    """A firing of no schedule has none to settle."""
+    store.declare(jobs=JOBS)
+    store.enqueue("a")
+    (claimed,) = store.claim(store.worker()).claimed
+    batch = ended(claimed, JobRunStatus.SUCCESS, FiringStatus.SUCCESS)
+    assert is_usual(store, batch)
+    assert written(store, batch) == written(store, replace(batch, tried=True))
+
+
+@pytest.mark.parametrize(
+    "recent",
+    [
+        None,
+        [],
+        "text",
+        7,
+        [1, "two", None],
+        [{"firing_id": n, "status": "SUCCESS", "duration_ms": n} for n in range(RECENT - 1)],
+        [{"firing_id": n, "status": "SUCCESS", "duration_ms": n} for n in range(RECENT + 9)],
+    ],
+)
+def test_what_a_schedule_remembers_is_the_same_in_both_ways(store: Any, recent: Any) -> None:
+    """The last thirty ends, this one behind them; what was written there by hand goes."""
+    (claimed,) = claimed_firings(store, store.worker(), 1)
+    store.edit("job_schedule", "s0", recent=recent)
+    batch = ended(claimed, JobRunStatus.SUCCESS, FiringStatus.SUCCESS)
+    usual, careful = written(store, batch), written(store, replace(batch, tried=True))
+    assert usual == careful
+    (schedule,) = usual["job_schedule"]
+    assert len(schedule["recent"]) <= RECENT
+    assert schedule["recent"][-1]["firing_id"] == claimed.firing.id
+
+
+def test_a_schedule_that_another_firing_holds_stays_locked(store: Any) -> None:
+    """Only its own lock is given up: by then another claim may have taken it."""
+    (claimed,) = claimed_firings(store, store.worker(), 1)
+    store.edit("job_schedule", "s0", locked_by="somebody:1", locked_at=NOON)
+    batch = ended(claimed, JobRunStatus.SUCCESS, FiringStatus.SUCCESS)
+    usual, careful = written(store, batch), written(store, replace(batch, tried=True))
+    assert usual == careful
+    assert usual["job_schedule"][0]["locked_by"] == "somebody:1"
+
+
+@pytest.mark.parametrize("edit", [{"claimed_by": "somebody"}, {"version": 9}, {"status": "QUEUED"}])
+def test_a_lost_claim_is_seen_and_nothing_is_written(store: Any, edit: dict[str, Any]) -> None:
+    """I3: owner, version and status guard the write; one firing's fence undoes all of it."""
+    lost, kept = claimed_firings(store, store.worker(), 2)
+    store.edit("job_firing", lost.firing.id, **edit)
+    batches = [ended(one, JobRunStatus.SUCCESS, FiringStatus.SUCCESS) for one in (lost, kept)]
+    before = store.everything()
+    with (
+        pytest.raises(endings.ClaimLostError, match="1 of 2"),
+        store.database.write() as tx,
+    ):
+        record.record(tx, together(batches))
+    assert store.everything() == before
+    assert store.write(together(batches)).fenced == {lost.firing.id}
+    assert store.firing(kept.firing.id).status is FiringStatus.SUCCESS
+
+
+def test_what_is_more_than_firings_that_end_is_written_with_care(store: Any) -> None:
+    """Two firings of one schedule, a start, a firing that goes on, an earlier try: each is read."""
+    one, two = claimed_firings(store, store.worker(), 2)
+    first, second = (ended(c, JobRunStatus.SUCCESS, FiringStatus.SUCCESS) for c in (one, two))
+    assert is_usual(store, first)
+    assert not is_usual(store, replace(first, tried=True))
+    assert not is_usual(store, replace(first, starts=[(one.runs[0].id, one.firing.id)]))
+    assert not is_usual(store, replace(first, ends=first.ends + second.ends))
+    again = FiringEnd(replace(two.firing, schedule_id="s0"), FiringStatus.SUCCESS)
+    assert not is_usual(store, replace(first, firing_ends=[*first.firing_ends, again]))
+
+
+def test_an_end_is_three_statements(store: Any) -> None:
+    """Schedules, firings, job runs: nothing is read first, and nobody asked what time it is."""
+    (claimed,) = claimed_firings(store, store.worker(), 1)
+    with store.statements() as made:
+        store.finish(claimed)
+    assert [one.split(" SET ")[0] for one in made] == [
+        "UPDATE job_schedule",
+        "WITH ended AS (UPDATE job_firing",
+        "UPDATE job_run",
+    ]
