@@ -1,5 +1,7 @@
 """The usual end on PostgreSQL writes what the careful way writes, without looking first."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -9,10 +11,12 @@ import pytest
 import sqlalchemy as sa
 
 from jobsched import Schedule
+from jobsched.clock import Clock
 from jobsched.model import FiringStatus, JobDefinition, JobRunStatus
 from jobsched.store import endings, record
 from jobsched.store.batch import Batch, LogRecord, RunEnd
 from jobsched.store.claim import Claimed
+from jobsched.store.database import Database
 from jobsched.store.firings import FiringEnd
 from jobsched.store.schedules import RECENT
 
@@ -21,6 +25,10 @@ pytestmark = pytest.mark.backends("postgresql")
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 JOBS = (JobDefinition("a"), JobDefinition("b"))
+WAITS_FOR_ME = """
+    SELECT count(*) FROM pg_locks AS mine JOIN pg_locks AS theirs USING (transactionid)
+    WHERE mine.pid = pg_backend_pid() AND NOT theirs.granted
+"""
 
 
 def claimed_firings(store: Any, worker_id: str, count: int) -> list[Claimed]:
@@ -166,6 +174,25 @@ def test_a_lost_claim_is_seen_and_nothing_is_written(store: Any, edit: dict[str,
     assert store.everything() == before
     assert store.write(together(batches)).fenced == {lost.firing.id}
     assert store.firing(kept.firing.id).status is FiringStatus.SUCCESS
+
+
+def test_an_end_that_waits_for_its_schedule_sees_what_it_waited_for(
+    store: Any, open_database: Callable[[Clock], Database]
+) -> None:
+    """Counts and memory go on from what the other transaction has written meanwhile."""
+    (claimed,) = claimed_firings(store, store.worker(), 1)
+    before = [{"firing_id": 0, "status": "FAILED", "duration_ms": 1}]
+    table = store.database.tables.job_schedule
+    with ThreadPoolExecutor(1) as pool:
+        with open_database(store.clock).write() as tx:
+            tx.connection.execute(sa.update(table).values(run_count=5, recent=before))
+            ending = pool.submit(store.finish, claimed)
+            while not tx.connection.exec_driver_sql(WAITS_FOR_ME).scalar_one():
+                assert not ending.done()
+        assert ending.result(20).fenced == frozenset()
+    schedule = store.schedule("s0")
+    assert schedule.run_count == 6
+    assert [one.firing_id for one in schedule.recent] == [0, claimed.firing.id]
 
 
 def test_what_is_more_than_firings_that_end_is_written_with_care(store: Any) -> None:
