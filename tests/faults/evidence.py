@@ -77,6 +77,8 @@ class Move:
     became: str
     worker: str | None
     at: float
+    transaction: int | None = None
+    """What was changed together, as far as the database tells."""
 
 
 @dataclass(frozen=True)

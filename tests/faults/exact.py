@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from tests.faults import model
-from tests.faults.evidence import Evidence, Firing, Run
+from tests.faults.evidence import Evidence, Firing, Move, Run
 from tests.faults.ledger import Record
 from tests.faults.verdict import Finding, Judgement
 from tests.faults.workload import MAX_LOST, Spec
@@ -176,18 +176,26 @@ def _transitions(evidence: Evidence) -> Iterator[Finding]:
 
 def _claims(evidence: Evidence) -> Iterator[Finding]:
     """I3: only the worker that holds the claim starts and ends the firing's job runs."""
-    holders: dict[int, str | None] = {}
+    firings: dict[int, Move] = {}
     for move in evidence.moves:
         if move.kind == "firing":
-            holders[int(move.row)] = move.worker if move.became == "RUNNING" else None
+            firings[int(move.row)] = move
         elif move.kind == "run" and move.became in ("RUNNING", "SUCCESS", "FAILED"):
             run = evidence.run_by_id.get(int(move.row))
-            if run is not None and holders.get(run.firing_id) != move.worker:
+            if run is not None and not _holds(move, firings.get(run.firing_id)):
                 yield Finding(
                     "fencing",
                     f"run {run.id} became {move.became} by {move.worker}, while firing "
-                    f"{run.firing_id} was held by {holders.get(run.firing_id)}",
+                    f"{run.firing_id} stood at {firings.get(run.firing_id)}",
                 )
+
+
+def _holds(move: Move, firing: Move | None) -> bool:
+    """Whether the run's worker has the firing, or has ended it in the same transaction."""
+    if firing is None or firing.worker != move.worker:
+        return False
+    together = firing.transaction is not None and firing.transaction == move.transaction
+    return firing.became == "RUNNING" or (together and firing.was == "RUNNING")
 
 
 def _overlaps(evidence: Evidence) -> Iterator[Finding]:

@@ -73,6 +73,17 @@ def more_moves(*more: Move) -> Spoil:
     )
 
 
+def run_after_its_firing(firing: int | None, run: int | None, *, worker: str = "w1") -> Spoil:
+    """Run 10 is ended after its firing was, in these transactions."""
+    ends = {
+        102: Move(102, "firing", "10", "RUNNING", "SUCCESS", "w1", AT + 0.35, firing),
+        103: Move(103, "run", "10", "RUNNING", "SUCCESS", worker, AT + 0.35, run),
+    }
+    return lambda evidence: replace(
+        evidence, moves=tuple(ends.get(move.seq, move) for move in evidence.moves)
+    )
+
+
 def lost(evidence: Evidence) -> Evidence:
     """Run 10 was lost with worker w1 and ran again on w2."""
     number = FIRED + 1
@@ -108,6 +119,11 @@ def killed(evidence: Evidence) -> Evidence:
 def test_a_trial_that_kept_every_promise_is_valid() -> None:
     """Nothing is found where nothing is spoilt."""
     assert exact.check(sample()).findings == ()
+
+
+def test_a_firing_and_its_run_that_end_in_one_transaction_end_in_either_order() -> None:
+    """Nobody sees the one without the other, and the firing's lock is taken first."""
+    assert exact.check(run_after_its_firing(7, 7)(sample())).findings == ()
     assert exact.check(sample()).verdict is Verdict.VALID
 
 
@@ -142,6 +158,9 @@ def test_a_skip_needs_a_reason_of_its_policy(reason: str) -> None:
         ),
         ("transition", more_moves(Move(900, "run", "10", "LOST", "SUCCESS", "w1", AT + 5))),
         ("transition", more_moves(Move(900, "firing", "10", "SUCCESS", "RUNNING", "w1", AT + 5))),
+        ("fencing", run_after_its_firing(None, None)),
+        ("fencing", run_after_its_firing(7, 8)),
+        ("fencing", run_after_its_firing(7, 7, worker="w2")),
         ("fencing", more_moves(Move(102, "run", "10", "RUNNING", "SUCCESS", "w2", AT + 0.2))),
         ("overlap", more_moves(Move(101, "firing", "11", None, "RUNNING", "w2", AT + 0.2))),
         ("overlap", changed_start(at=AT - 0.8)),

@@ -30,17 +30,18 @@ def _statements(dialect: str) -> Iterator[str]:
 _TABLE = {
     "postgresql": (
         "CREATE TABLE fault_moves (seq BIGSERIAL PRIMARY KEY, kind TEXT, row_id TEXT, was TEXT, "
-        "became TEXT, worker TEXT, at TIMESTAMPTZ DEFAULT clock_timestamp())"
+        "became TEXT, worker TEXT, at TIMESTAMPTZ DEFAULT clock_timestamp(), "
+        "transaction_id BIGINT DEFAULT txid_current())"
     ),
     "sqlite": (
         "CREATE TABLE fault_moves (seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT, row_id TEXT, "
         "was TEXT, became TEXT, worker TEXT, "
-        "at TEXT DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now')))"
+        "at TEXT DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now')), transaction_id INTEGER)"
     ),
     "mariadb": (
         "CREATE TABLE fault_moves (seq BIGINT AUTO_INCREMENT PRIMARY KEY, kind VARCHAR(10), "
         "row_id VARCHAR(40), was VARCHAR(10), became VARCHAR(10), worker VARCHAR(40), "
-        "at DATETIME(6)) ENGINE=InnoDB"
+        "at DATETIME(6), transaction_id BIGINT) ENGINE=InnoDB"
     ),
 }
 
@@ -117,7 +118,7 @@ def rows(engine: sa.Engine) -> dict[str, Any]:
             table: tuple(kind(**row) for row in _rows(connection, table, list(kind.__match_args__)))
             for table, kind in _NAMED_ALIKE.items()
         }
-        names = ("seq", "kind", "row_id", "was", "became", "worker", "at")
+        names = ("seq", "kind", "row_id", "was", "became", "worker", "at", "transaction_id")
         moves = [tuple(row.values()) for row in _rows(connection, "fault_moves", names)]
         workers = _rows(connection, "worker_instance", ("id", "pid"))
     return {

@@ -57,6 +57,10 @@ class Transaction:
             self._now = self._measure(self.connection)
         return self._now
 
+    def assume(self, now: datetime | None) -> None:
+        """Its time is `now`, if it has none yet."""
+        self._now = self._now or now
+
     def advance(self, now: datetime) -> None:
         """It has waited: its time is `now`, unless that is earlier."""
         self._now = max(self.now, now)

@@ -6,6 +6,7 @@ that a COMMIT whose answer was lost can be repeated.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,20 +22,22 @@ from jobsched.store.statements import Statements
 
 def write(database: Database, batch: Batch) -> Recorded:
     """Write the batch in a transaction of its own; raises what `Database.transact` raises."""
-    at = database.time.now()
     try:
-        return database.transact(lambda tx: record(tx, batch), at=at)
+        return database.transact(lambda tx: record(tx, batch, database.time.now()))
     except endings.ClaimLostError:
         batch.tried = True
-        return database.transact(lambda tx: record(tx, batch), at=at)
+        return database.transact(lambda tx: record(tx, batch))
 
 
-def record(tx: Transaction, batch: Batch) -> Recorded:
+def record(tx: Transaction, batch: Batch, now: datetime | None = None) -> Recorded:
     """Write the batch. The rows it changes are locked in the order schedule, firing, run.
+
+    `now` is what the database's time is thought to be, for what has no reason to ask for it.
 
     Raises ClaimLostError where it must be rolled back, and the batch be marked as tried.
     """
     if endings.are_usual(tx, batch):
+        tx.assume(now)
         others_wait = endings.write_firings(tx, batch)
         _end_runs(tx, batch.ends)
         failpoint("record.ended")
