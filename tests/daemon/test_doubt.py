@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import timedelta
 
 import pytest
 from sqlalchemy.exc import OperationalError
@@ -77,3 +78,38 @@ def test_what_was_claimed_without_an_answer_runs_once(
     assert {firing.status for firing in firings} == {FiringStatus.SUCCESS}
     assert sorted(began.values()) == [1] * len(firings)
     assert scheduler.close()
+
+
+@pytest.mark.parametrize(("on_lost", "ends"), [("fail", ["LOST"]), ("rerun", ["LOST", "SUCCESS"])])
+def test_what_waited_until_others_may_have_it_is_not_begun(
+    on_lost: str,
+    ends: list[str],
+    database_url: str,
+    fake_clock: FakeClock,
+    began: Counter[int],
+) -> None:
+    """I7: between the claim and the start a lock timeout passed: it is LOST, and was not called."""
+    registry = Registry()
+
+    @registry.job(on_lost=on_lost)
+    def work(ctx: JobContext) -> None:
+        began[ctx.attempt] += 1
+
+    schedules = [Schedule(id="minutely", every=60, enabled=True)]
+    scheduler = Scheduler(database_url, schedules=schedules, registry=registry, clock=fake_clock)
+    scheduler.tick()
+    daemon = scheduler._inline
+    assert daemon is not None
+    fake_clock.advance(timedelta(seconds=60))
+    daemon.heart.beat()
+    daemon.firing.look_again()
+    daemon.firing.run_once()
+    fake_clock.advance(scheduler.settings.lock_timeout)
+    daemon.runner.step()
+    assert not began
+    scheduler.tick()
+    first = scheduler.firing(scheduler.history("minutely")[-1].id)
+    assert [run.status for run in first.runs] == ends
+    assert began[2] == len(ends) - 1
+    assert daemon.runner.slots.taken == 0
+    scheduler.close()

@@ -114,6 +114,7 @@ class Daemon:
         self.firing.on_slots_back = self.runner.slots_are_back
         self.runner.on_left = self._left
         self.runner.may_start = self.heart.is_fresh
+        self.runner.may_begin = self.heart.may_begin
         self.heart.running = lambda: self._slots.taken
         self.on_drain: Callable[[], None] = lambda: None
         """Called, from any thread, when somebody asks it to stop."""

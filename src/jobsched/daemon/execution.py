@@ -139,17 +139,19 @@ class Execution:
             self._skip_blocked(now, batch)
         return None
 
-    def abandon(self, now: datetime, batch: Batch) -> None:
-        """The process ends: what still runs is LOST, and others go on by policy."""
-        for attempt in self.running():
+    def abandon(self, reason: Reason, now: datetime, batch: Batch) -> int:
+        """What still runs is LOST, and goes on by policy; how many slots it had."""
+        abandoned = self.running()
+        for attempt in abandoned:
             end = RunEnd(
                 run_id=attempt.run_id or 0,
                 firing_id=self.firing_id,
                 status=_S.LOST,
-                reason=Reason.SHUTDOWN.value,
+                reason=reason.value,
                 finished_at=now,
             )
             self.end(end, batch, now=now, retryable=False, share=0.0)
+        return len(abandoned)
 
     def ends_at(self) -> datetime | None:
         """When the firing is past its schedule's timeout; None when it has none."""

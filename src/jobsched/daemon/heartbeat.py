@@ -113,6 +113,10 @@ class Heart:
         age = self._clock.monotonic() - self._last_beat
         return not self.lost.is_set() and age < self._settings.lock_timeout.total_seconds()
 
+    def may_begin(self, worker_id: str) -> bool:
+        """Whether what this registration has claimed is still ours, as far as we know."""
+        return worker_id == self.worker_id and self.is_fresh()
+
     def is_sound(self) -> bool:
         """Whether beats went through without a gap for a lock timeout: if not, declare nobody dead.
 

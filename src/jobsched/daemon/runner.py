@@ -59,7 +59,8 @@ class Runner:
 
         `on_slot_free` is called when there is room for another firing, `on_ends` before that, when
         the ends that make room are still to be written; `on_left` with the ids of firings that
-        this worker no longer has; `may_start` can say no to new job runs.
+        this worker no longer has; `may_start` can say no to new job runs, `may_begin` to what a
+        registration has claimed.
         """
         self._database = database
         self._jobs = jobs
@@ -71,6 +72,7 @@ class Runner:
         self.on_ends: Callable[[], None] = lambda: None
         self.on_left: Callable[[list[int]], None] = lambda firing_ids: None
         self.may_start: Callable[[], bool] = lambda: True
+        self.may_begin: Callable[[str], bool] = lambda worker_id: True
         self._executions: dict[int, Execution] = {}
         self._launches: dict[int, Launch] = {}
         self._inbox = Inbox()
@@ -222,6 +224,9 @@ class Runner:
         execution = Execution(claimed)
         self._executions[execution.firing_id] = execution
         firing = claimed.firing
+        if not self.may_begin(execution.worker_id):  # it waited here until others may have it
+            self.slots.give(execution.abandon(Reason.WORKER_LOST, now, batches.of(execution)))
+            return
         outcomes.say_firing_started(firing)
         if firing.cancel_requested_at is not None:  # its last worker left it without seeing that
             self.slots.give(execution.drop(now, batches.of(execution)))
@@ -392,4 +397,4 @@ class Runner:
 
     def _abandon(self, batches: Batches, now: datetime) -> None:
         for execution in self._executions.values():
-            execution.abandon(now, batches.of(execution))
+            execution.abandon(Reason.SHUTDOWN, now, batches.of(execution))
