@@ -133,3 +133,7 @@ def in_a_thread_of_the_host(scheduler: Scheduler) -> bool:
     with scheduler:
         scheduler.start()
     return scheduler.stop(timedelta(seconds=10))
+
+
+def values_stay(firing: Firing) -> None:
+    firing.reason = "late"  # type: ignore[misc]  # refused, though only here and not at run time

@@ -103,22 +103,18 @@ def _settle_statement(statements: Statements) -> sa.Update:
         type_=table.c.recent.type,
     )
     nothing = sa.func.jsonb_build_array(type_=table.c.recent.type)
-    is_its = table.c.locked_by == held.c.owner
 
     def counted(status: FiringStatus) -> sa.ColumnElement[int]:
         return sa.case((held.c.status == status.value, 1), else_=0)
 
-    return (
-        sa.update(table)
-        .where(table.c.id == held.c.id)
-        .values(
-            run_count=table.c.run_count + counted(FiringStatus.SUCCESS),
-            failure_count=table.c.failure_count + counted(FiringStatus.FAILED),
-            recent=sa.func.coalesce(before, nothing).op("||")(new),
-            locked_by=sa.case((is_its, sa.null()), else_=table.c.locked_by),
-            locked_at=sa.case((is_its, sa.null()), else_=table.c.locked_at),
-        )
+    settled = schedules.settled_values(
+        table,
+        succeeded=counted(FiringStatus.SUCCESS),
+        failed=counted(FiringStatus.FAILED),
+        recent=sa.func.coalesce(before, nothing).op("||")(new),
+        released=table.c.locked_by == held.c.owner,
     )
+    return sa.update(table).where(table.c.id == held.c.id).values(settled)
 
 
 def _end(one: FiringEnd) -> dict[str, Any]:

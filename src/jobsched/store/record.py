@@ -1,8 +1,9 @@
 """FINISH and START: what happened to job runs, written in groups by the worker that runs them.
 
 A worker that lost its claim changes nothing: the firings of a batch are locked first, and what
-belongs to one that is no longer this worker's is left out. Writing a batch twice is harmless, so
-that a COMMIT whose answer was lost can be repeated.
+belongs to one that is no longer this worker's is left out. The usual batch on PostgreSQL is written
+without that (see `endings`), and undone where a claim turns out to be lost. Writing a batch twice
+is harmless, so that a COMMIT whose answer was lost can be repeated.
 """
 
 from collections.abc import Sequence

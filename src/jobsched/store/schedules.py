@@ -195,18 +195,32 @@ def _settle_types(statements: Statements) -> many.Types:
 
 def _settle_statement(statements: Statements, value: many.Values) -> sa.Update:
     table = statements.tables.job_schedule
-    released = value("released")
-    return (
-        sa.update(table)
-        .where(table.c.id == value("id"))
-        .values(
-            run_count=table.c.run_count + value("succeeded"),
-            failure_count=table.c.failure_count + value("failed"),
-            recent=value("recent"),
-            locked_by=sa.case((released, sa.null()), else_=table.c.locked_by),
-            locked_at=sa.case((released, sa.null()), else_=table.c.locked_at),
-        )
+    settled = settled_values(
+        table,
+        succeeded=value("succeeded"),
+        failed=value("failed"),
+        recent=value("recent"),
+        released=value("released"),
     )
+    return sa.update(table).where(table.c.id == value("id")).values(settled)
+
+
+def settled_values(
+    table: sa.Table,
+    *,
+    succeeded: sa.ColumnElement[int],
+    failed: sa.ColumnElement[int],
+    recent: sa.ColumnElement[Any],
+    released: sa.ColumnElement[bool],
+) -> dict[str, sa.ColumnElement[Any]]:
+    """What a row becomes: so many firings more have ended, and its lock is given up or not."""
+    return {
+        "run_count": table.c.run_count + succeeded,
+        "failure_count": table.c.failure_count + failed,
+        "recent": recent,
+        "locked_by": sa.case((released, sa.null()), else_=table.c.locked_by),
+        "locked_at": sa.case((released, sa.null()), else_=table.c.locked_at),
+    }
 
 
 _SETTLE = many.Update("job_schedule", _settle_types, _settle_statement)
