@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -9,7 +10,6 @@ import sqlalchemy as sa
 from protocol import (
     Calls,
     Plan,
-    lateness,
     read_plan,
     refuse_late,
     report,
@@ -19,28 +19,38 @@ from protocol import (
     wait_until,
 )
 
-from jobsched import Registry, Schedule, Scheduler, Settings
+from jobsched import JobContext, Registry, Schedule, Scheduler, Settings
 
 QUIET_S = 1.0
 """Before and after the burst: what is executed then counts as its work, too."""
+LATEST_S = 30.0
+"""A call that has not begun so long after the last second is lost."""
 
 
 def main() -> None:
     """Do as the plan says."""
     plan = read_plan()
-    calls = Calls()
-    scheduler = scheduler_of(plan, calls)
+    calls, begun = Calls(), Begun()
+    scheduler = scheduler_of(plan, calls.add if plan.task == "burst" else begun.add)
     executes = Executes(scheduler.database.engine) if plan.get("statements") else None
     scheduler.start()
+    witness = Witness(plan, scheduler)
     refuse_late(plan.due)
     with ThreadPoolExecutor(1) as aside:
-        watched = aside.submit(watch, plan, scheduler, calls, executes)
+        watched = aside.submit(watch, plan, scheduler, witness, calls, begun, executes)
         scheduler.run_forever()
     scheduler.close(grace=5)
     watched.result()
 
 
-def watch(plan: Plan, scheduler: Scheduler, calls: Calls, executes: "Executes | None") -> None:
+def watch(
+    plan: Plan,
+    scheduler: Scheduler,
+    witness: "Witness",
+    calls: Calls,
+    begun: "Begun",
+    executes: "Executes | None",
+) -> None:
     """See what the daemon does, and stop it: `run_forever` has the main thread, as in a host."""
     try:
         wait_for_go()
@@ -48,17 +58,17 @@ def watch(plan: Plan, scheduler: Scheduler, calls: Calls, executes: "Executes | 
             sys.stdin.readline()
             report(called=len(calls))
         elif plan.task == "burst":
-            burst(plan, scheduler, calls, executes)
+            burst(plan, witness, calls, executes)
         else:
-            steady(plan, scheduler, calls)
+            steady(plan, witness, begun)
     finally:
         scheduler.stop(grace=5)
 
 
-def scheduler_of(plan: Plan, calls: Calls) -> Scheduler:
+def scheduler_of(plan: Plan, job: Callable[..., None]) -> Scheduler:
     """All schedules on the grid that begins when they are due."""
     registry = Registry()
-    registry.job("noop")(calls.add)
+    registry.job("noop")(job)
     start = datetime.fromtimestamp(plan.due, UTC)
     schedules = [
         Schedule(
@@ -76,10 +86,9 @@ def scheduler_of(plan: Plan, calls: Calls) -> Scheduler:
     )
 
 
-def burst(plan: Plan, scheduler: Scheduler, calls: Calls, executes: "Executes | None") -> None:
+def burst(plan: Plan, witness: "Witness", calls: Calls, executes: "Executes | None") -> None:
     """From the instant at which all are due until the last is recorded."""
-    witness = Witness(plan, scheduler)
-    witness.recorded()  # connects
+    refuse_late(plan.due)
     wait_until(plan.due - QUIET_S)
     before = executes.count if executes else 0
     wait_until(plan.due)
@@ -99,13 +108,29 @@ def burst(plan: Plan, scheduler: Scheduler, calls: Calls, executes: "Executes | 
     )
 
 
-def steady(plan: Plan, scheduler: Scheduler, calls: Calls) -> None:
+def steady(plan: Plan, witness: "Witness", begun: "Begun") -> None:
     """So many seconds of schedules that are due each second; the first second warms up."""
-    witness = Witness(plan, scheduler)
     end = plan.due + plan.seconds
-    wait_until(end + 0.9)
-    found = lateness(calls.times, plan.due + 1, end)
-    report(lateness_ms=found, expected=plan.count * (plan.seconds - 1), skipped=witness.skipped())
+    wait_until(end)
+    expected = plan.count * (plan.seconds - 1)
+    until_all(lambda: len(begun.late_ms(plan.due + 1, end)), expected, LATEST_S)
+    found = begun.late_ms(plan.due + 1, end)
+    report(lateness_ms=found, expected=expected, skipped=witness.skipped())
+
+
+class Begun:
+    """When each call began, and of which occurrence it is; safe between threads."""
+
+    def __init__(self) -> None:
+        self._calls: list[tuple[float, float]] = []
+
+    def add(self, ctx: JobContext) -> None:
+        """The job of an occurrence begins just now."""
+        self._calls.append((ctx.scheduled_for.timestamp(), time.time()))
+
+    def late_ms(self, since: float, until: float) -> list[float]:
+        """Of the occurrences in the interval."""
+        return [1000 * (began - due) for due, began in self._calls if since <= due < until]
 
 
 class Witness:

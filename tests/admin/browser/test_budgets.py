@@ -1,10 +1,13 @@
-"""What the pages may weigh and cost. Times are of this thread's processor, not of the wall clock:
-a busy machine does not fail them, and SQLite works in the same thread."""
+"""What the pages may weigh and cost. Times are of this thread's processor, not of the wall clock,
+and by a yardstick: a busy machine does not fail them. SQLite works in the same thread."""
 
+import ast
 import gc
 import gzip
+import inspect
 import re
 import statistics
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,6 +32,9 @@ KB = 1000
 WARM_UP = 5
 ROUNDS = 20
 BATCHES = 10
+YARDSTICK = inspect.getsource(textwrap)
+YARDSTICK_MS = 6.0
+"""What the yardstick takes on the machine on which the budgets were set."""
 TRANSACTION_CONTROL = re.compile(r"BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|PRAGMA", re.IGNORECASE)
 """What the driver or the pool says to open and end a transaction; no question of ours."""
 
@@ -67,21 +73,35 @@ def statements(database: Database) -> Iterator[list[str]]:
 def cost_ms(work: Callable[[], object], budget: float) -> float:
     """The median of twenty rounds in this thread's processor time, after a warm-up.
 
-    Whoever works on the same core slows that time too: of several batches the quietest counts, and
-    no more are made than it takes to find one within the budget. What the tests before this one
-    left in memory is not looked through for garbage meanwhile: no host has it.
+    Whoever works on the same core slows that time too, and so does a slow machine: beside each
+    round the yardstick is timed, and what it takes longer than where the budgets were set is
+    allowed for. Of several batches the quietest counts, and no more are made than it takes to find
+    one within the budget. What the tests before this one left in memory is not looked through for
+    garbage meanwhile: no host has it.
     """
     for _ in range(WARM_UP):
         work()
+        yardstick()
     medians: list[float] = []
     gc.collect()
     gc.freeze()
     try:
         while len(medians) < BATCHES and min(medians, default=budget + 1) > budget:
-            medians.append(statistics.median(thread_ms(work) for _ in range(ROUNDS)))
+            medians.append(statistics.median(measured_ms(work) for _ in range(ROUNDS)))
     finally:
         gc.unfreeze()
     return min(medians)
+
+
+def measured_ms(work: Callable[[], object]) -> float:
+    """One round: what it takes here, by how much slower than there this machine is now."""
+    before, taken, after = thread_ms(yardstick), thread_ms(work), thread_ms(yardstick)
+    return taken / max(1.0, (before + after) / 2 / YARDSTICK_MS)
+
+
+def yardstick() -> None:
+    """Python at work on strings and small objects, as a page is."""
+    ast.unparse(ast.parse(YARDSTICK))
 
 
 def thread_ms(work: Callable[[], object]) -> float:
