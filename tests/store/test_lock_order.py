@@ -15,9 +15,17 @@ from jobsched.store.batch import Batch, RunEnd
 SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
 ORDER = ["job_schedule", "job_firing", "job_run", "job_log"]
 LOCKS = re.compile(
-    r"^(?:WITH \w+ AS \()?(?:UPDATE(?: .* STRAIGHT_JOIN)?|INSERT INTO|SELECT .* FROM) (\w+)"
+    r"^(?:UPDATE(?: .* STRAIGHT_JOIN)?|INSERT INTO|SELECT .* FROM) (\w+)"
     r"(?=.* FOR UPDATE|.* SET |.* VALUES |.* SELECT )"
 )
+PARTS = re.compile(r"UPDATE (\w+) SET")
+
+
+def locked_by(statement: str) -> list[str]:
+    """The tables in which it locks rows; a part of a statement waits for those before it."""
+    if statement.startswith("WITH "):
+        return PARTS.findall(statement)
+    return [found[1]] if (found := LOCKS.match(statement)) else []
 
 
 def declare(store: Any, **fields: Any) -> None:
@@ -143,7 +151,7 @@ def test_rows_are_locked_schedule_firing_run(
     act = prepare(store)
     with store.statements() as made:
         act()
-    locked = [found[1] for one in made if (found := LOCKS.match(one)) and found[1] in ORDER]
+    locked = [table for one in made for table in locked_by(one) if table in ORDER]
     first = list(dict.fromkeys(locked))
     assert first == [table for table in ORDER if table in first]
     assert "job_firing" in first
@@ -171,6 +179,6 @@ def test_schedules_that_are_settled_at_once_are_locked_in_the_order_of_their_ids
     act = finishing(store)
     with store.statements() as made:
         act()
-    (settling,) = [one for one in made if one.startswith("UPDATE job_schedule")]
+    (settling,) = [one for one in made if "UPDATE job_schedule" in one]
     assert "ORDER BY held.id FOR UPDATE OF held" in settling
     assert not [one for one in made if one.endswith("FOR UPDATE")]

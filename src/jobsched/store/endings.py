@@ -1,4 +1,4 @@
-"""The usual end, on PostgreSQL: firings that end with their job runs, written without a look first.
+"""The usual end, on PostgreSQL: firings that end with their job runs, written in one statement.
 
 What is to be written says of itself what it must find: a firing that this worker still has, in the
 version that it claimed. Where that is not so, nothing is written, and the caller looks first.
@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONPATH
 
 from jobsched.failpoints import failpoint
 from jobsched.model import FiringStatus
-from jobsched.store import firings, many, schedules
+from jobsched.store import firings, many, run_ends, schedules
 from jobsched.store.batch import Batch
 from jobsched.store.database import Transaction
 from jobsched.store.firings import FiringEnd
@@ -34,70 +34,94 @@ def are_usual(tx: Transaction, batch: Batch) -> bool:
     return batch.firing_ids() == {one.firing.id for one in batch.firing_ends}
 
 
-def write_firings(tx: Transaction, batch: Batch) -> bool:
-    """End the firings of a usual batch and settle their schedules; whether other firings wait.
+def write(tx: Transaction, batch: Batch) -> bool:
+    """End the firings and job runs of a usual batch, settle schedules; whether other firings wait.
 
     The rows are locked in the order schedule, firing. Raises ClaimLostError.
     """
-    settled = [_settlement(tx, one) for one in batch.firing_ends if one.firing.schedule_id]
-    if settled:
-        tx.connection.execute(tx.statements.get(_settle_statement), many.encoded(settled))
-    ended = [_end(one) for one in batch.firing_ends]
     parameters = {"worker": batch.worker_id, "now": tx.now, "of": batch.firing_ends[0].firing.app}
-    found = tx.connection.execute(
-        tx.statements.get(_end_statement), parameters | many.encoded(ended)
-    ).one()
+    parameters |= many.encoded([_end(tx, one) for one in batch.firing_ends])
+    parameters |= many.encoded(run_ends.rows(batch.ends), name="runs")
+    found = tx.connection.execute(tx.statements.get(_statement), parameters).one()
     failpoint("record.locked")
-    if found.ended != len(ended):
-        raise ClaimLostError(f"{found.ended} of {len(ended)} firings")
+    if found.ended != len(batch.firing_ends):
+        raise ClaimLostError(f"{found.ended} of {len(batch.firing_ends)} firings")
     return bool(found.others_wait)
 
 
 def rehearse(tx: Transaction) -> None:
-    """Execute both statements on nothing."""
+    """Execute the statement on nothing."""
     if tx.statements.dialect == "postgresql":
-        nothing = many.encoded([])
-        tx.connection.execute(tx.statements.get(_settle_statement), nothing)
-        parameters = {"worker": "", "now": tx.now, "of": ""}
-        tx.connection.execute(tx.statements.get(_end_statement), parameters | nothing)
+        nothing = many.encoded([]) | many.encoded([], name="runs")
+        parameters = {"worker": "", "now": tx.now, "of": ""} | nothing
+        tx.connection.execute(tx.statements.get(_statement), parameters)
 
 
-def _settlement(tx: Transaction, one: FiringEnd) -> dict[str, Any]:
+def _end(tx: Transaction, one: FiringEnd) -> dict[str, Any]:
     firing = one.firing
     return {
-        "id": firing.schedule_id,
-        "firing_id": firing.id,
-        "status": one.status.value,
+        **firings.end_row(one),
+        "version": firing.version,
+        "schedule_id": firing.schedule_id,
         "duration_ms": firings.took_ms(firing, tx.now),
         "owner": schedules.owner(firing.claimed_by or "", firing.id),
     }
 
 
-def _settle_statement(statements: Statements) -> sa.Update:
+def _statement(statements: Statements) -> sa.Select[Any]:
+    """How many firings were ended, in one row with the hint that `record` gives.
+
+    Of the parts of a statement PostgreSQL executes first what another part needs: the firings wait
+    for the schedules, the job runs for the firings.
+    """
+    table = statements.tables.job_firing
+    unfolded = many.unfolded(
+        {name: table.c[name].type for name in ("id", "version", "status", "reason", "schedule_id")}
+        | {"duration_ms": sa.BigInteger(), "owner": sa.String()}
+    )
+    given = sa.select(*unfolded.c).cte("given")
+    settled = _settle(statements, given).returning(sa.literal(1)).cte("settled")
+    ended = (
+        firings.end_statement(table, lambda name: given.c[name])
+        .where(
+            table.c.claimed_by == sa.bindparam("worker"),
+            table.c.status == FiringStatus.RUNNING.value,
+            table.c.version == given.c.version,
+            _how_many(settled) >= 0,
+        )
+        .returning(sa.literal(1))
+        .cte("ended")
+    )
+    runs = many.unfolded(run_ends.types(statements), name="runs")
+    ended_runs = run_ends.statement(statements, lambda name: runs.c[name]).where(
+        _how_many(ended) >= 0
+    )
+    others_wait = firings.waiting(table.alias("other"), sa.bindparam("of", type_=sa.String()))
+    return sa.select(_how_many(ended).label("ended"), others_wait.label("others_wait")).add_cte(
+        ended_runs.cte("ended_runs")
+    )
+
+
+def _how_many(part: sa.CTE) -> sa.ScalarSelect[int]:
+    return sa.select(sa.func.count()).select_from(part).scalar_subquery()
+
+
+def _settle(statements: Statements, given: sa.CTE) -> sa.Update:
     """The rows are locked in id order, as `schedules.lock` does; see `schedules.settle`."""
     table = statements.tables.job_schedule
-    given = many.unfolded(
-        {
-            "id": table.c.id.type,
-            "firing_id": sa.BigInteger(),
-            "status": sa.String(),
-            "duration_ms": sa.BigInteger(),
-            "owner": table.c.locked_by.type,
-        }
-    )
     row = table.alias("held")
     held = (
         sa.select(*given.c)
-        .join_from(given, row, row.c.id == given.c.id)
+        .join_from(given, row, row.c.id == given.c.schedule_id)
         .order_by(row.c.id)
         .with_for_update(of=row)
-        .subquery("settled")
+        .subquery("locked")
     )
     # Whatever somebody wrote there by hand that is not like ours goes.
     kept = sa.cast(f'$[last-{schedules.RECENT - 2} to last] ? (@.type() == "object")', JSONPATH)
     before = sa.func.jsonb_path_query_array(table.c.recent, kept, type_=table.c.recent.type)
     new = sa.func.jsonb_build_object(
-        *("firing_id", held.c.firing_id),
+        *("firing_id", held.c.id),
         *("status", held.c.status),
         *("duration_ms", held.c.duration_ms),
         type_=table.c.recent.type,
@@ -114,30 +138,4 @@ def _settle_statement(statements: Statements) -> sa.Update:
         recent=sa.func.coalesce(before, nothing).op("||")(new),
         released=table.c.locked_by == held.c.owner,
     )
-    return sa.update(table).where(table.c.id == held.c.id).values(settled)
-
-
-def _end(one: FiringEnd) -> dict[str, Any]:
-    return {**firings.end_row(one), "version": one.firing.version}
-
-
-def _end_statement(statements: Statements) -> sa.Select[Any]:
-    """How many firings were ended, in one row with the hint that `record` gives."""
-    table = statements.tables.job_firing
-    names = ("id", "version", "status", "reason")
-    given = many.unfolded({name: table.c[name].type for name in names})
-    ended = (
-        firings.end_statement(table, lambda name: given.c[name])
-        .where(
-            table.c.claimed_by == sa.bindparam("worker"),
-            table.c.status == FiringStatus.RUNNING.value,
-            table.c.version == given.c.version,
-        )
-        .returning(table.c.id)
-        .cte("ended")
-    )
-    others_wait = firings.waiting(table.alias("other"), sa.bindparam("of", type_=sa.String()))
-    return sa.select(
-        sa.select(sa.func.count()).select_from(ended).scalar_subquery().label("ended"),
-        others_wait.label("others_wait"),
-    )
+    return sa.update(table).where(table.c.id == held.c.schedule_id).values(settled)

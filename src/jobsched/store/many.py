@@ -178,19 +178,19 @@ def rehearse(tx: Transaction) -> None:
         statement.rehearse(tx)
 
 
-def unfolded(types: Types, *, ordinal: str | None = None) -> Any:
-    """The rows of the JSON parameter as a table that a statement can join."""
+def unfolded(types: Types, *, ordinal: str | None = None, name: str = "rows") -> Any:
+    """The rows of the JSON parameter `name` as a table that a statement can join."""
     columns: list[sa.ColumnClause[Any]] = [sa.column(name, type_) for name, type_ in types.items()]
     if ordinal is not None:
         columns.append(sa.column(ordinal, sa.Integer))
-    document = sa.cast(sa.bindparam("rows", type_=sa.Text), sa.JSON)
-    table = sa.func.json_to_recordset(document).table_valued(*columns, name="given")
+    document = sa.cast(sa.bindparam(name, type_=sa.Text), sa.JSON)
+    table = sa.func.json_to_recordset(document).table_valued(*columns, name=f"given_{name}")
     return table.render_derived(with_types=True)
 
 
-def encoded(rows: Rows) -> dict[str, str]:
+def encoded(rows: Rows, *, name: str = "rows") -> dict[str, str]:
     """The parameter of a statement that uses `unfolded`."""
-    return {"rows": json.dumps(rows, default=_instants(), allow_nan=False)}
+    return {name: json.dumps(rows, default=_instants(), allow_nan=False)}
 
 
 def _instants() -> Callable[[Any], str]:

@@ -14,8 +14,8 @@ import sqlalchemy as sa
 
 from jobsched.failpoints import failpoint
 from jobsched.model import FiringStatus, JobRunStatus
-from jobsched.store import endings, firings, many, plans, schedules
-from jobsched.store.batch import Batch, LogRecord, Recorded, RunEnd, RunNote
+from jobsched.store import endings, firings, plans, run_ends, schedules
+from jobsched.store.batch import Batch, LogRecord, Recorded, RunNote
 from jobsched.store.database import Database, Transaction
 from jobsched.store.plans import NewRun
 from jobsched.store.statements import Statements
@@ -39,8 +39,7 @@ def record(tx: Transaction, batch: Batch, now: datetime | None = None) -> Record
     """
     if endings.are_usual(tx, batch):
         tx.assume(now)
-        others_wait = endings.write_firings(tx, batch)
-        _end_runs(tx, batch.ends)
+        others_wait = endings.write(tx, batch)
         failpoint("record.ended")
         _log(tx, batch.logs)
         return Recorded(tx.now, frozenset(), others_wait, {})
@@ -55,7 +54,7 @@ def record(tx: Transaction, batch: Batch, now: datetime | None = None) -> Record
         _drop_what_is_written(tx, part)
     _start(tx, part)
     _note(tx, part.notes)  # before the ends: it is said of what runs, and the last one stays
-    _end_runs(tx, part.ends)
+    run_ends.write(tx, part.ends)
     failpoint("record.ended")
     plans.insert(tx, part.attempts)
     _pass_requests_on(tx, part.attempts)
@@ -175,46 +174,6 @@ def _start_statement(statements: Statements) -> sa.Update:
             started_at=sa.bindparam("now", type_=table.c.started_at.type),
         )
     )
-
-
-def _end_runs(tx: Transaction, ends: Sequence[RunEnd]) -> None:
-    _END.execute(
-        tx,
-        [
-            {
-                "id": one.run_id,
-                "was": one.was.value,
-                "status": one.status.value,
-                "reason": one.reason,
-                "error": one.error,
-                "traceback": one.traceback,
-                "result": one.result,
-                "finished_at": one.finished_at,
-                "duration_ms": one.duration_ms,
-            }
-            for one in sorted(ends, key=lambda one: one.run_id)
-        ],
-    )
-
-
-def _end_types(statements: Statements) -> many.Types:
-    columns = statements.tables.job_run.c
-    return {"was": columns.status.type} | {name: columns[name].type for name in ("id", *_RESULT)}
-
-
-_RESULT = ("status", "reason", "error", "traceback", "result", "finished_at", "duration_ms")
-
-
-def _end_statement(statements: Statements, value: many.Values) -> sa.Update:
-    table = statements.tables.job_run
-    return (
-        sa.update(table)
-        .where(table.c.id == value("id"), table.c.status == value("was"))
-        .values({name: value(name) for name in _RESULT})
-    )
-
-
-_END = many.Update("job_run", _end_types, _end_statement)
 
 
 def _pass_requests_on(tx: Transaction, attempts: Sequence[NewRun]) -> None:
