@@ -68,7 +68,7 @@ def _end(tx: Transaction, one: FiringEnd) -> dict[str, Any]:
     }
 
 
-def _statement(statements: Statements) -> sa.Select[Any]:
+def _statement(statements: Statements) -> sa.Select[int, bool]:
     """How many firings were ended, in one row with the hint that `record` gives.
 
     Of the parts of a statement PostgreSQL executes first what another part needs: the firings wait
