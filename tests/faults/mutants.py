@@ -13,7 +13,7 @@ from jobsched.daemon.daemon import Daemon
 from jobsched.daemon.recovery import RecoveryPass
 from jobsched.failpoints import failpoint
 from jobsched.model import Firing
-from jobsched.store import claim, fire, firings, record
+from jobsched.store import claim, fire, firings, record, run_ends
 from jobsched.store.batch import Batch, RunEnd
 from jobsched.store.database import Database, Transaction
 
@@ -51,17 +51,15 @@ def _no_fencing() -> None:
     def all_are_mine(tx: Transaction, batch: Batch) -> tuple[set[int], bool]:
         return batch.firing_ids(), True
 
-    ends = record._end_runs
-
     def end_anyway(tx: Transaction, batch_ends: Sequence[RunEnd]) -> None:
         table = tx.tables.job_run
         for end in batch_ends:
             update = table.update().where(table.c.id == end.run_id)
             tx.connection.execute(update.values(status=end.was.value))
-        ends(tx, batch_ends)
+        run_ends.write(tx, batch_ends)
 
     record._lock_mine = all_are_mine
-    record._end_runs = end_anyway
+    record.run_ends = _With(run_ends, write=end_anyway)
 
 
 def _two_transactions() -> None:
