@@ -112,10 +112,13 @@ def test_the_last_job_ends_the_firing_in_the_same_transaction(store: Any, tried:
     def fail(_: object) -> None:
         raise RuntimeError
 
+    def write() -> None:
+        store.write(replace(store.ending(claimed), tried=tried))
+
     with store.before(SETTLING, fail), pytest.raises(RuntimeError):
-        store.finish(claimed)
+        write()
     assert store.everything() == before
-    store.write(replace(store.ending(claimed), tried=tried))
+    write()
     firing, state = store.firing(claimed.firing.id), store.schedule()
     assert (firing.status, firing.finished_at) == (FiringStatus.SUCCESS, store.now)
     assert {run.status for run in firing.runs} == {S.SUCCESS}

@@ -184,7 +184,7 @@ def unfolded(types: Types, *, ordinal: str | None = None, name: str = "rows") ->
     if ordinal is not None:
         columns.append(sa.column(ordinal, sa.Integer))
     document = sa.cast(sa.bindparam(name, type_=sa.Text), sa.JSON)
-    table = sa.func.json_to_recordset(document).table_valued(*columns, name=f"given_{name}")
+    table = sa.func.json_to_recordset(document).table_valued(*columns)
     return table.render_derived(with_types=True)
 
 
