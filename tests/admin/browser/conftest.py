@@ -22,7 +22,10 @@ FLAGS = (
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
 """Chromium asks nobody on its own account, and finds no other host."""
-PATIENCE_MS = 10_000
+PATIENCE_MS = 25_000
+"""More than twice the page's own 10 s: a clock that is moved on while the page still reads an
+answer moves nothing, for no timer is set yet; the page then asks when its time has come by itself.
+"""
 
 NewPage = Callable[..., Page]
 
