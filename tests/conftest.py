@@ -10,6 +10,7 @@ why; what JOBSCHED_TEST_REQUIRE names (comma-separated) must be there, or the ru
 import os
 import secrets
 import shutil
+import signal
 import socket
 from collections import Counter
 from collections.abc import Iterator
@@ -116,6 +117,10 @@ LEFT_OUT = pytest.StashKey[LeftOut]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell starts what runs in the background so, and the programs that tests start inherit
+        # it: none of them would end by Ctrl+C.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     left_out = config.stash[LEFT_OUT] = LeftOut()
     silent = [server for server in sorted(required()) if left_out.missing(server)]
     if silent:

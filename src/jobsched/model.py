@@ -377,7 +377,7 @@ class Health:
 
 @fixed
 class Status:
-    """What operators ask first: who is alive, what is due, what runs."""
+    """What operators ask first: who is alive, what is due, what runs (the first 20 firings)."""
 
     app: str
     now: datetime
@@ -387,6 +387,7 @@ class Status:
     queued: int
     running: int
     waiting: int
+    running_firings: tuple[Firing, ...] = ()
 
 
 @fixed

@@ -1,5 +1,6 @@
 """Values in words, for people: times with their zone, durations, states, and why. All pure."""
 
+import math
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -16,6 +17,7 @@ from jobsched.model import (
     Reason,
     ScheduleDeclaration,
     ScheduleState,
+    SyncReport,
     Timing,
     TriggerType,
 )
@@ -220,6 +222,36 @@ def attempt(run: JobRun) -> str:
     return run.job_name if run.attempt == 1 else f"{run.job_name} (attempt {run.attempt})"
 
 
+def fraction(run: JobRun) -> float | None:
+    """How far a job run is, from 0 to 1, if it says so."""
+    found = (run.progress or {}).get("fraction")
+    if isinstance(found, bool) or not isinstance(found, int | float) or not math.isfinite(found):
+        return None
+    return min(max(float(found), 0.0), 1.0)
+
+
+def message(run: JobRun) -> str:
+    """What a job run says that it is at."""
+    found = (run.progress or {}).get("message")
+    return found if isinstance(found, str) else ""
+
+
+def at_work(firing: Firing) -> str:
+    """The jobs of a firing that run, each with its progress: `import_feeds 40 %: page 2 of 5`."""
+    return ", ".join(_progress(run) for run in firing.runs if run.status is JobRunStatus.RUNNING)
+
+
+def changes(report: SyncReport) -> str:
+    """What a sync changed: `2 new, 1 retired`; empty when every schedule is as it was."""
+    kinds = {
+        "new": report.added,
+        "changed": report.changed,
+        "back": report.revived,
+        "retired": report.retired,
+    }
+    return ", ".join(f"{len(ids)} {word}" for word, ids in kinds.items() if ids)
+
+
 def counted(number: int, noun: str) -> str:
     """`1 job`, `3 jobs`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
@@ -235,6 +267,12 @@ def harmless(text: str) -> str:
 def one_line(text: str) -> str:
     """The text in one line, harmless."""
     return harmless(" ".join(text.split()))
+
+
+def _progress(run: JobRun) -> str:
+    done, at = fraction(run), message(run)
+    far = "" if done is None else f" {int(done * 100)} %"
+    return f"{attempt(run)}{far}{f': {at}' if at else ''}"
 
 
 def _missed(firing: Firing) -> str:

@@ -29,6 +29,8 @@ from jobsched.store.database import Database, Transaction
 T = TypeVar("T")
 _CHECK_EVERY_S = 60
 """How often the version of the tables is looked at again, in seconds."""
+_RUNNING_TOLD = 20
+"""How many of the firings that run `status` tells one by one."""
 
 
 @fixed
@@ -173,6 +175,9 @@ class Reading:
     def status(self) -> Status:
         """Who is alive, what is due, what runs, and what is wrong; with every schedule."""
         found = self.overview()
+        running: list[Firing] = []
+        if found.running:
+            running = self.read(lambda tx: history.running_firings(tx, self.app, _RUNNING_TOLD))
         alive = [one for one in found.facts.workers if one.status is not WorkerStatus.LOST]
         return Status(
             app=self.app,
@@ -183,6 +188,7 @@ class Reading:
             queued=found.queued,
             running=found.running,
             waiting=found.waiting,
+            running_firings=tuple(running),
         )
 
     def health(self, *, max_age: Duration | None = None) -> Health:

@@ -1,6 +1,7 @@
 """The face: declarations, store and daemon as one object that a host makes and keeps."""
 
 import asyncio
+import logging
 import os
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -11,7 +12,7 @@ from typing import Any, Self
 
 import sqlalchemy as sa
 
-from jobsched import soundness
+from jobsched import phrases, soundness
 from jobsched.clock import Clock, SystemClock
 from jobsched.daemon import interpreter, stopping
 from jobsched.daemon.calling import Around
@@ -28,7 +29,7 @@ from jobsched.locks import DatabaseLock, LockBackend
 from jobsched.model import Firing, SyncReport
 from jobsched.operations import Operations, job_name
 from jobsched.registry import Job, Registry, default_registry
-from jobsched.settings import Settings
+from jobsched.settings import Settings, unknown_variables
 from jobsched.store import request, schema, sync
 from jobsched.store.database import Database
 
@@ -245,6 +246,8 @@ class Scheduler(Operations):
         return self._registered(inline=True, launcher=launcher)
 
     def _registered(self, *, inline: bool, launcher: Launcher | None = None) -> Daemon:
+        for name, said in unknown_variables(os.environ).items():
+            emit("unknown_setting", said, level=logging.WARNING, name=name)
         parts = self._sound_parts()
         daemon = Daemon(parts, inline=inline, launcher=launcher)
         daemon.register()
@@ -253,13 +256,15 @@ class Scheduler(Operations):
         except BaseException:
             daemon.end()
             raise
+        schedules = phrases.counted(len(self.schedules), "schedule")
+        jobs = phrases.counted(len(self.registry), "job")
+        changes = phrases.changes(report)
         emit(
             "synced",
-            f"{len(self.schedules)} schedules and {len(self.registry)} jobs are declared: "
-            f"{len(report.added)} new, {len(report.changed)} changed, "
-            f"{len(report.retired)} retired",
+            f"{schedules} and {jobs} are declared{changes and f': {changes}'}",
             added=list(report.added),
             changed=list(report.changed),
+            revived=list(report.revived),
             retired=list(report.retired),
         )
         return daemon

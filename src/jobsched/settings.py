@@ -7,6 +7,7 @@ empty variable is as good as none.
 
 import os
 import re
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -32,6 +33,8 @@ ALIASES = {
     "lock_timeout": "LOCK_TIMEOUT_MS",
 }
 """The second variable of a setting; one that ends in _MS counts milliseconds."""
+_NO_SETTINGS = frozenset({"APP", "FAILPOINTS"})
+"""What variables of ours are called that others read: the command line, tests of reliability."""
 
 _TABLE_PREFIX = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,29}|")
 
@@ -212,6 +215,18 @@ class _AliasSource(PydanticBaseSettingsSource):
     def __call__(self) -> dict[str, Any]:
         values = {name: self.get_field_value(None, name)[0] for name in ALIASES}
         return {name: value for name, value in values.items() if value is not None}
+
+
+def unknown_variables(names: Iterable[str]) -> dict[str, str]:
+    """The variables that look like settings and are none; each with a sentence that says so."""
+    known = {field.upper() for field in Settings.model_fields}
+    said = {}
+    for name in sorted(names):
+        prefix, setting = name[: len(PREFIX)].upper(), name[len(PREFIX) :].upper()
+        if prefix == PREFIX and setting not in known | _NO_SETTINGS:
+            guess = did_you_mean(setting, known, prefix=PREFIX)
+            said[name] = f"{name} is no setting, and does nothing{guess}"
+    return said
 
 
 def shown_url(url: str) -> str:

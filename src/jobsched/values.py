@@ -105,10 +105,10 @@ def shown(value: object) -> str:
     return _SHORT.repr(value)
 
 
-def did_you_mean(wanted: str, known: Iterable[str]) -> str:
-    """`; did you mean 'x'?`, or nothing when no known name is close."""
+def did_you_mean(wanted: str, known: Iterable[str], *, prefix: str = "") -> str:
+    """`; did you mean 'x'?`, or nothing when no known name is close; `prefix` is said before it."""
     close = difflib.get_close_matches(wanted, list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    return f"; did you mean {prefix + close[0]!r}?" if close else ""
 
 
 def _tzinfo(zone: str) -> str:

@@ -122,15 +122,19 @@ def test_the_keys_of_a_job() -> None:
     }
 
 
-def test_the_keys_of_the_status(schedule: ScheduleState, worker: Worker, noon: datetime) -> None:
-    """The status is health, counts, workers with the age of their heartbeat, and schedules."""
+def test_the_keys_of_the_status(
+    schedule: ScheduleState, worker: Worker, firing: Firing, noon: datetime
+) -> None:
+    """The status is health, counts, what runs, who is alive and since when, and schedules."""
     problem = Problem("overdue", "feed-refresh", "it is late", HealthLevel.CRITICAL, noon)
     health = Health(HealthLevel.CRITICAL, "feed-refresh is overdue", (problem,))
-    status = Status("default", noon, health, (worker,), (schedule,), 1, 2, 3)
+    status = Status("default", noon, health, (worker,), (schedule,), 1, 2, 3, (firing,))
     document = documents.status(status)
     assert list(document) == [
-        *("app", "now", "health", "queued", "running", "waiting", "workers", "schedules")
+        *("app", "now", "health", "queued", "running", "waiting", "running_firings", "workers"),
+        "schedules",
     ]
+    assert document["running_firings"] == [documents.firing_with_runs(firing)]
     assert document["health"] == {
         "level": "critical",
         "message": "feed-refresh is overdue",

@@ -1,9 +1,10 @@
 """Whether all is well, for machines and for people."""
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobsched import Scheduler
+from jobsched import Registry, Scheduler
 
 if TYPE_CHECKING:
     from conftest import CommandLine
@@ -52,3 +53,31 @@ def test_status_shows_what_operators_ask_first(
     assert document["queued"] == 1
     assert {one["id"] for one in document["schedules"]} == {"feed-refresh", "nightly", "dev-only"}
     assert document["workers"] == []
+
+
+def test_status_lists_what_runs(shop: Path, jobsched: "CommandLine") -> None:
+    """Each firing that runs with the jobs it is at, the one that started first at the top."""
+    registry, begun, gate = Registry(), threading.Semaphore(0), threading.Event()
+
+    @registry.job
+    def slow() -> None:
+        begun.release()
+        gate.wait(30)
+
+    with Scheduler(f"sqlite:///{shop / 'jobs.db'}", registry=registry) as scheduler:
+        firings = []
+        for _ in range(2):
+            firings.append(scheduler.enqueue(slow).id)
+            assert begun.acquire(timeout=30)
+        printed = jobsched.out("status").splitlines()
+        document = jobsched.json("status")
+        gate.set()
+    assert "Firings: 2 running, 0 queued, 0 waiting for a retry" in printed
+    at = next(i for i, line in enumerate(printed) if line.startswith("FIRING"))
+    assert printed[at].split() == ["FIRING", "RUNS", "NOW", "SINCE", "JOBS"]
+    rows = printed[at + 1 : at + 3]
+    assert [int(row.split()[0]) for row in rows] == firings
+    assert all("job slow" in row and row.endswith("slow") for row in rows)
+    assert [one["id"] for one in document["running_firings"]] == firings
+    assert document["running_firings"][0]["runs"][0]["status"] == "RUNNING"
+    assert document["running"] == 2

@@ -55,6 +55,7 @@ def test_history_of_one_schedule(
     assert ids == [failed.id]
     assert [one["id"] for one in jobsched.json("history", "--status", "success")] == [succeeded.id]
     assert [one["id"] for one in jobsched.json("history", "-n", "1")] == [failed.id]
+    assert [one["id"] for one in jobsched.json("history", "--limit", "1")] == [failed.id]
     older = jobsched.json("history", "--before", str(failed.id))
     assert [one["id"] for one in older] == [succeeded.id]
     assert jobsched.out("history", "dev-only") == "No firings.\n"

@@ -18,6 +18,7 @@ from jobsched.model import (
     Reason,
     ScheduleDeclaration,
     ScheduleState,
+    SyncReport,
     Timing,
 )
 
@@ -187,3 +188,31 @@ def test_hostile_text_is_shown_not_obeyed() -> None:
 def test_counts_have_their_plural() -> None:
     """One job, three jobs."""
     assert [phrases.counted(n, "job") for n in (0, 1, 3)] == ["0 jobs", "1 job", "3 jobs"]
+
+
+def test_what_is_at_work_is_said_with_its_progress(firing: Firing, job_run: JobRun) -> None:
+    """The job runs of a firing that run, how far each is, and what it is at."""
+    runs = [
+        replace(job_run, status=JobRunStatus.RUNNING, job_name="silent"),
+        replace(job_run, status=JobRunStatus.RUNNING, job_name="far", progress={"fraction": 0.999}),
+        replace(
+            job_run,
+            status=JobRunStatus.RUNNING,
+            job_name="told",
+            attempt=2,
+            progress={"fraction": 0.4, "message": "page 2 of 5"},
+        ),
+        replace(job_run, status=JobRunStatus.SUCCESS, job_name="ended"),
+        replace(job_run, status=JobRunStatus.QUEUED, job_name="waits"),
+    ]
+    said = phrases.at_work(replace(firing, runs=tuple(runs)))
+    assert said == "silent, far 99 %, told (attempt 2) 40 %: page 2 of 5"
+    assert phrases.at_work(replace(firing, runs=())) == ""
+
+
+def test_only_what_a_sync_changed_is_said() -> None:
+    """Counts by kind; nothing when every schedule is as it was."""
+    report = SyncReport(added=("a", "b"), changed=("c",), retired=("d",), revived=("e",))
+    assert phrases.changes(report) == "2 new, 1 changed, 1 back, 1 retired"
+    assert phrases.changes(SyncReport(retired=("d",))) == "1 retired"
+    assert phrases.changes(SyncReport()) == ""

@@ -524,9 +524,10 @@ def test_only_the_errors_that_are_named_are_retried_on(
 
 
 def test_an_operators_retry_runs_what_failed(
-    make: Make, registry: Registry, clock: FakeClock
+    make: Make, registry: Registry, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """In the same firing, with its schedule's whole timeout again, however late."""
+    """In the same firing, with its schedule's whole timeout again, however late: it goes on."""
+    caplog.set_level("INFO", "jobsched.daemon")
     works = False
 
     @registry.job
@@ -544,6 +545,41 @@ def test_an_operators_retry_runs_what_failed(
     assert scheduler.firing(firing.id).status is FiringStatus.SUCCESS
     (state,) = scheduler.list_schedules()
     assert (state.run_count, state.failure_count) == (1, 0)
+    begun = [one.getMessage() for one in caplog.records if event_of(one) == "firing_started"]
+    of = f"schedule s firing {firing.id}"
+    assert begun == [
+        f"{of} started (CRON, for 2026-03-02 13:00:00 UTC)",
+        f"{of} goes on (CRON, for 2026-03-02 13:00:00 UTC)",
+    ]
+
+
+def test_a_start_says_what_is_declared_and_what_is_no_setting(
+    make: Make,
+    registry: Registry,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """What the sync changed, if anything, and variables that look like settings and are none."""
+    caplog.set_level("INFO", "jobsched.daemon")
+    monkeypatch.setenv("JOBSCHED_POLL_INTERVALL", "2")
+    registry.job("work")(lambda: None)
+    for schedules in ([hourly("a"), hourly("b")], [hourly("a"), hourly("b")], [hourly("a")]):
+        scheduler = make(*schedules, engine=f"sqlite:///{tmp_path / 'jobs.db'}")
+        scheduler.tick()
+        scheduler.close()
+    said = [one.getMessage() for one in caplog.records if event_of(one) == "synced"]
+    assert said == [
+        "2 schedules and 1 job are declared: 2 new",
+        "2 schedules and 1 job are declared",
+        "1 schedule and 1 job are declared: 1 retired",
+    ]
+    told = {one.getMessage() for one in caplog.records if event_of(one) == "unknown_setting"}
+    assert any("'JOBSCHED_POLL_INTERVAL'" in one and "POLL_INTERVALL is no" in one for one in told)
+
+
+def event_of(record: logging.LogRecord) -> object:
+    return getattr(record, "event", None)
 
 
 # Operators

@@ -85,6 +85,11 @@ def test_a_password_survives() -> None:
         ("jobs.db", r"cannot be read; write sqlite:///jobs\.db"),
         ("redis://127.0.0.1/0", "redis is not supported: use SQLite, PostgreSQL"),
         ("mssql://u@host/name", "mssql is not supported"),
+        (
+            "mysql://u:secret@host",
+            r"mysql\+pymysql://u:\*\*\*@host names no database: write mysql://",
+        ),
+        ("mariadb://u@host/", "names no database: write mariadb://user@host/name"),
         ("mysql+nosuch://u@host/name", r"pip install 'jobsched\[mysql\]' and write mysql://"),
         ("sqlite+nosuch:///jobs.db", "is not installed.*: write sqlite://"),
         ("postgresql+psycopg_async://u@host/name", r'set\(drivername="postgresql\+psycopg"\)'),

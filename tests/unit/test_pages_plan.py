@@ -61,6 +61,7 @@ def test_an_attempt_says_how_many_there_may_be() -> None:
         ({"fraction": 7, "message": None}, 1.0, ""),
         ({"fraction": True, "message": 3}, None, ""),
         ({"fraction": "a lot"}, None, ""),
+        ({"fraction": float("nan")}, None, ""),
     ],
 )
 def test_progress_is_read_with_care(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from jobsched.errors import ConfigurationError
-from jobsched.settings import ALIASES, PREFIX, Settings, shown_url
+from jobsched.settings import ALIASES, PREFIX, Settings, shown_url, unknown_variables
 
 
 @pytest.fixture(autouse=True)
@@ -248,3 +248,14 @@ def test_settings_cannot_be_changed() -> None:
     """A running daemon's settings stay what it was started with."""
     with pytest.raises(ValueError, match="frozen"):
         Settings().max_workers = 5
+
+
+def test_a_variable_that_is_no_setting_is_told_of() -> None:
+    """What begins as ours and is not known says so, with the setting that may have been meant."""
+    ours = [PREFIX + field.upper() for field in Settings.model_fields]
+    known = [*ours, "jobsched_max_workers", "JOBSCHED_APP", "JOBSCHED_FAILPOINTS", "PATH"]
+    assert unknown_variables([*known, "JOBSCHED_MAX_WORKER", "JOBSCHED_XYZ"]) == {
+        "JOBSCHED_MAX_WORKER": "JOBSCHED_MAX_WORKER is no setting, and does nothing; did you mean "
+        "'JOBSCHED_MAX_WORKERS'?",
+        "JOBSCHED_XYZ": "JOBSCHED_XYZ is no setting, and does nothing",
+    }

@@ -62,7 +62,7 @@ def run(context: click.Context, app: str | None, log_format: str | None, log_lev
     if log_format == "json":
         _log_schedules(scheduler, report)
     else:
-        _show_schedules(scheduler, target)
+        _show_schedules(scheduler, target, report)
         click.echo()
     if not scheduler.run_forever():
         _leave_threads_behind()
@@ -110,7 +110,7 @@ def exec_(
     context.exit(0 if firing.status is FiringStatus.SUCCESS else 1)
 
 
-def _show_schedules(scheduler: "Scheduler", target: Target) -> None:
+def _show_schedules(scheduler: "Scheduler", target: Target, report: SyncReport) -> None:
     states = scheduler.list_schedules()
     now = scheduler.database.time.now()
     if not states:
@@ -128,6 +128,8 @@ def _show_schedules(scheduler: "Scheduler", target: Target) -> None:
             for state in states
         ],
     )
+    if changes := phrases.changes(report):
+        click.echo(f"Since the last sync: {changes}.")
     if disabled := [state.declaration.id for state in states if not state.enabled]:
         click.echo(f"Disabled until you enable them: {target.command('enable', *disabled)}")
 

@@ -66,6 +66,7 @@ def status(target: Target, as_json: bool) -> None:
     counts = ", ".join(f"{states.count(word)} {word}" for word in dict.fromkeys(states))
     click.echo(f"Schedules: {counts or 'none'}")
     _show_problems(found)
+    _show_running(found, target)
     _show_due_next(found)
     if found.workers:
         click.echo()
@@ -91,6 +92,27 @@ def _show_problems(found: Status) -> None:
             for one in problems
         ],
     )
+
+
+def _show_running(found: Status, target: Target) -> None:
+    if not found.running_firings:
+        return
+    click.echo()
+    tables.show(
+        ("firing", "runs now", "since", "jobs"),
+        [
+            (
+                str(one.id),
+                phrases.target(one),
+                phrases.when(one.started_at, found.now),
+                phrases.at_work(one),
+            )
+            for one in found.running_firings
+        ],
+    )
+    more = found.running - len(found.running_firings)
+    if more > 0:
+        click.echo(f"and {more} more: {target.command('history', '--status', 'RUNNING')}")
 
 
 def _show_due_next(found: Status) -> None:

@@ -23,6 +23,7 @@ from jobsched.model import Firing, FiringStatus, JobRun
 @click.argument("schedule_id", required=False, metavar="[ID]")
 @click.option(
     "-n",
+    "--limit",
     "count",
     type=click.IntRange(1, 1000),
     default=20,

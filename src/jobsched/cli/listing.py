@@ -87,7 +87,13 @@ def workers(target: Target, ended: bool, as_json: bool) -> None:
 )
 @click.argument("schedule_id", metavar="ID|all")
 @click.option(
-    "-n", "count", type=click.IntRange(1, 1000), default=5, show_default=True, help="How many."
+    "-n",
+    "--limit",
+    "count",
+    type=click.IntRange(1, 1000),
+    default=5,
+    show_default=True,
+    help="How many.",
 )
 @options.as_json
 @click.pass_obj

@@ -40,6 +40,7 @@ Said = tuple[LogLine, JobRun | None]
 @click.option("-f", "--follow", is_flag=True, help="Go on until the firing has ended.")
 @click.option(
     "-n",
+    "--limit",
     "count",
     type=click.IntRange(min=0),
     metavar="N",

@@ -13,6 +13,7 @@ from jobsched.daemon.reports import clipped, described, report_of
 from jobsched.executors.remote import Report
 from jobsched.model import Firing, FiringStatus, JobRun, JobRunStatus, Reason
 from jobsched.store.batch import RunEnd
+from jobsched.store.claim import Claimed
 from jobsched.store.firings import FiringEnd
 
 _ASKED = (Reason.REQUESTED, Reason.SUPERSEDED)
@@ -122,12 +123,14 @@ def say_run_ended(launch: Launch, end: RunEnd, again: bool) -> None:
     )
 
 
-def say_firing_started(firing: Firing) -> None:
-    """One line for the start of a firing."""
+def say_firing_started(claimed: Claimed) -> None:
+    """One line for the start of a firing, also when it goes on: after a retry, or elsewhere."""
     if is_heard():
+        firing = claimed.firing
+        goes_on = any(run.attempt > 1 or run.finished_at is not None for run in claimed.runs)
         emit(
             "firing_started",
-            f"{named(firing)} started ({firing.trigger}, for "
+            f"{named(firing)} {'goes on' if goes_on else 'started'} ({firing.trigger}, for "
             f"{firing.scheduled_for:%Y-%m-%d %H:%M:%S} UTC)",
             **fields(firing),
         )

@@ -227,7 +227,7 @@ class Runner:
         if not self.may_begin(execution.worker_id):  # it waited here until others may have it
             self.slots.give(execution.abandon(Reason.WORKER_LOST, now, batches.of(execution)))
             return
-        outcomes.say_firing_started(firing)
+        outcomes.say_firing_started(claimed)
         if firing.cancel_requested_at is not None:  # its last worker left it without seeing that
             self.slots.give(execution.drop(now, batches.of(execution)))
         for attempt in execution.running():

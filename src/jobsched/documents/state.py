@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import TypedDict  # pydantic takes typing's own from Python 3.12 on only
 
 from jobsched.documents.declared import schedule
+from jobsched.documents.history import firing_with_runs
 from jobsched.documents.values import optional_time, time
 from jobsched.model import Health, Problem, Status, Worker
 
@@ -89,6 +90,7 @@ def status(found: Status) -> dict[str, Any]:
         "queued": found.queued,
         "running": found.running,
         "waiting": found.waiting,
+        "running_firings": [firing_with_runs(one) for one in found.running_firings],
         "workers": [worker(one, found.now) for one in found.workers],
         "schedules": [schedule(one) for one in found.schedules],
     }

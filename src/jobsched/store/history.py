@@ -44,9 +44,7 @@ def listed(
     if before is not None:
         selected = selected.where(table.c.id < before)
     page = selected.order_by(table.c.id.desc()).limit(limit)
-    found = rows.readable(tx, page, table.c.id, rows.firing)
-    runs = runs_of(tx, [one.id for one in found])
-    return [replace(one, runs=runs[one.id]) for one in found]
+    return _with_runs(tx, rows.readable(tx, page, table.c.id, rows.firing))
 
 
 def firing(tx: Transaction, app: str, firing_id: int) -> Firing:
@@ -62,11 +60,28 @@ def firing(tx: Transaction, app: str, firing_id: int) -> Firing:
     return rows.firing(row, _in_plan_order(plans.runs_of(tx, [firing_id])[firing_id]))
 
 
+def running_firings(tx: Transaction, app: str, limit: int) -> list[Firing]:
+    """The firings that run, with their job runs: the one that started first comes first."""
+    table = tx.tables.job_firing
+    selected = (
+        sa.select(table)
+        .where(table.c.app == app, table.c.status == FiringStatus.RUNNING.value)
+        .order_by(table.c.started_at, table.c.id)
+        .limit(limit)
+    )
+    return _with_runs(tx, rows.readable(tx, selected, table.c.id, rows.firing))
+
+
 def runs_of(tx: Transaction, firing_ids: Sequence[int]) -> dict[int, tuple[JobRun, ...]]:
     """The job runs of each firing, in the order of its plan."""
     return {
         firing_id: _in_plan_order(runs) for firing_id, runs in plans.runs_of(tx, firing_ids).items()
     }
+
+
+def _with_runs(tx: Transaction, found: Sequence[Firing]) -> list[Firing]:
+    runs = runs_of(tx, [one.id for one in found])
+    return [replace(one, runs=runs[one.id]) for one in found]
 
 
 def job_run(tx: Transaction, app: str, run_id: int) -> JobRun:

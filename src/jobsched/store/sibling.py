@@ -123,6 +123,11 @@ def engine_for(url: sa.URL | str) -> sa.Engine:
     parsed = parsed.set(drivername=_SPELLINGS.get(parsed.drivername, parsed.drivername))
     name = parsed.get_backend_name()
     _refuse_unknown(name)
+    if name in ("mysql", "mariadb") and not parsed.database:
+        raise ConfigurationError(
+            f"the URL {parsed.render_as_string(hide_password=True)} names no database: write "
+            f"{name}://user@host/name"
+        )
     options: dict[str, Any] = {}
     if name == "sqlite" and parsed.database in (None, "", ":memory:"):
         options = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}

@@ -52,8 +52,8 @@ def attempts(
             took=phrases.duration(run.duration_ms),
             why=phrases.run_why(run),
             worker=workers.get(run.worker_id or ""),
-            fraction=_fraction(run),
-            message=_message(run),
+            fraction=phrases.fraction(run),
+            message=phrases.message(run),
         )
         for run in runs
     ]
@@ -94,15 +94,3 @@ def shown_run(rows: Sequence[Attempt], wanted: int | None) -> JobRun | None:
 def _place(run: JobRun, definition: JobDefinition | None) -> str:
     most = 1 + definition.retries if definition else 1
     return f"{run.attempt} of {most}" if most > 1 and run.attempt <= most else str(run.attempt)
-
-
-def _fraction(run: JobRun) -> float | None:
-    found = (run.progress or {}).get("fraction")
-    if isinstance(found, bool) or not isinstance(found, int | float):
-        return None
-    return min(max(float(found), 0.0), 1.0)
-
-
-def _message(run: JobRun) -> str:
-    found = (run.progress or {}).get("message")
-    return found if isinstance(found, str) else ""
