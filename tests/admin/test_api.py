@@ -1,6 +1,8 @@
 """The JSON API: what each route shows and changes, by the database's word."""
 
 import base64
+import csv
+import io
 import json
 from datetime import datetime, timedelta
 from typing import Any
@@ -421,3 +423,15 @@ def test_who_may_see_less_has_another_tag(make_client: MakeClient, looked_at: Si
         for one in (Actor("kari", READ_ONLY), Actor("ola", READ_ONLY), Actor("ola", ["read"]))
     }
     assert len(tags) == 3
+
+
+def test_the_csv_file_says_why(site: Site, api: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which job of a failed firing failed, and how, as the list on the page does."""
+    monkeypatch.setattr("jobsched.admin.pages.firings.FAILURES_AT_ONCE", 2)
+    rows = list(csv.DictReader(io.StringIO(api.get("/firings.csv").text, newline="")))
+    assert len(rows) == len(site.rows("job_firing", app="default"))
+    why = {int(row["firing"]): row["why"] for row in rows}
+    assert why[site.ids["of hourly-broken"]].startswith("broken: ValueError: password=***")
+    failed = [row for row in rows if row["status"] == "FAILED"]
+    assert len(failed) > 2
+    assert all(row["why"] for row in failed)

@@ -37,6 +37,9 @@ NAMES = 300
 MOST_ROWS = 10_000
 """Of a CSV file."""
 
+FAILURES_AT_ONCE = 500
+"""Of how many firings of a CSV file the errors are held at once: each may have a long traceback."""
+
 MOST_LOOKS = 20
 """How often a search for the rows of a CSV file goes on where it ended early."""
 
@@ -190,7 +193,9 @@ def _rows(tx: Transaction, call: Call) -> Iterator[tuple[str, ...]]:
         found = listing.firings(
             tx, call.scheduler.app, _wanted(call.query), before=before, limit=left
         )
-        yield from (_row(as_seen(call.actor, one)) for one in found.items)
+        for at in range(0, len(found.items), FAILURES_AT_ONCE):
+            part = _with_failures(tx, found.items[at : at + FAILURES_AT_ONCE])
+            yield from (_row(as_seen(call.actor, one)) for one in part)
         left -= len(found.items)
         if found.next is None or left <= 0:
             return
