@@ -14,11 +14,12 @@ import sqlalchemy as sa
 from jobsched import Schedule
 from jobsched.clock import Clock
 from jobsched.model import FiringStatus, JobDefinition, JobRunStatus
-from jobsched.store import endings, record
+from jobsched.store import endings, record, request
 from jobsched.store.batch import Batch, LogRecord, Recorded, RunEnd
 from jobsched.store.claim import Claimed
-from jobsched.store.database import Database
+from jobsched.store.database import Database, Transaction
 from jobsched.store.firings import FiringEnd
+from jobsched.store.request import Request
 from jobsched.store.schedules import RECENT
 
 pytestmark = pytest.mark.backends("postgresql")
@@ -137,6 +138,9 @@ def test_a_single_job_ends_the_same_in_both_ways(store: Any) -> None:
         "text",
         7,
         [1, "two", None],
+        {},
+        [[{"x": 1}], [[]]],
+        [*({"firing_id": n, "status": "SUCCESS", "duration_ms": n} for n in range(RECENT)), 1, 2],
         [{"firing_id": n, "status": "SUCCESS", "duration_ms": n} for n in range(RECENT - 1)],
         [{"firing_id": n, "status": "SUCCESS", "duration_ms": n} for n in range(RECENT + 9)],
     ],
@@ -212,16 +216,32 @@ def test_an_end_that_waits_for_its_firing_sees_what_it_waited_for(
         assert (firing.status, firing.cancel_requested_at) == (FiringStatus.SUCCESS, NOON)
 
 
+def test_an_end_that_waits_sees_what_was_queued_meanwhile(
+    store: Any, open_database: Callable[[Clock], Database]
+) -> None:
+    """Who queues a firing has its schedule locked: the end that waits for it says that it waits."""
+    (claimed,) = claimed_firings(store, store.worker(), 1)
+
+    def trigger(tx: Transaction) -> None:
+        request.trigger(tx, "default", "s0", Request({}), lambda jobs, params: None)
+
+    assert finished_after(trigger, store, open_database, claimed).others_wait
+    assert [one.status for one in store.firings()] == ["SUCCESS", "QUEUED"]
+
+
 def finished_after(
-    change: sa.Update,
+    change: sa.Update | Callable[[Transaction], None],
     store: Any,
     open_database: Callable[[Clock], Database],
     claimed: Claimed,
 ) -> Recorded:
-    """An end that comes while another transaction has changed a row of its, and not committed."""
+    """An end that comes while another transaction has changed what it needs, uncommitted."""
     with ThreadPoolExecutor(1) as pool:
         with open_database(store.clock).write() as tx:
-            tx.connection.execute(change)
+            if isinstance(change, sa.Update):
+                tx.connection.execute(change)
+            else:
+                change(tx)
             ending = pool.submit(store.finish, claimed)
             while not tx.connection.exec_driver_sql(WAITS_FOR_ME).scalar_one():
                 assert not ending.done()
@@ -260,9 +280,10 @@ def test_what_is_more_than_firings_that_end_is_written_with_care(store: Any) -> 
 
 
 def test_an_end_is_one_statement(store: Any) -> None:
-    """Schedules, firings, job runs: nothing is read first, and nobody asked what time it is."""
+    """Schedules, firings, job runs: nothing is read first; then it is asked who waits."""
     (claimed,) = claimed_firings(store, store.worker(), 1)
     with store.statements() as made:
         store.finish(claimed)
-    assert len(made) == 1
+    assert len(made) == 2
+    assert made[1].startswith("SELECT EXISTS")
     assert re.findall(r"UPDATE (job_\w+)", made[0]) == ["job_schedule", "job_firing", "job_run"]

@@ -172,13 +172,24 @@ def test_several_rows_are_locked_in_the_order_of_their_ids(
 
 
 @pytest.mark.backends("postgresql")
-def test_schedules_that_are_settled_at_once_are_locked_in_the_order_of_their_ids(
+def test_rows_that_are_locked_and_changed_at_once_are_locked_in_the_order_of_their_ids(
     store: Any,
 ) -> None:
-    """The same where one statement locks the rows and changes them."""
+    """The same where one statement does both: schedules, then firings."""
     act = finishing(store)
     with store.statements() as made:
         act()
     (settling,) = [one for one in made if "UPDATE job_schedule" in one]
     assert "ORDER BY held.id FOR UPDATE OF held" in settling
+    assert "ORDER BY mine.id FOR UPDATE OF mine" in settling
     assert not [one for one in made if one.endswith("FOR UPDATE")]
+
+
+@pytest.mark.backends("postgresql", "mariadb")
+def test_a_sync_locks_what_it_changes_in_the_order_of_the_ids(store: Any) -> None:
+    """All of it at once, by the database's order: that of a collation is not Python's."""
+    act = redeclaring(store)
+    with store.statements() as made:
+        act()
+    first = next(one for one in made if LOCKS.match(one) and "job_schedule" in locked_by(one))
+    assert re.search(r" ORDER BY job_schedule\.id FOR UPDATE$", first)

@@ -18,7 +18,7 @@ from jobsched.model import (
     WorkerStatus,
     WorkerType,
 )
-from jobsched.store import recover, steer
+from jobsched.store import fire, recover, steer
 from jobsched.store.batch import Batch, RunEnd
 from jobsched.store.claim import Claimed
 from jobsched.store.database import Database
@@ -424,3 +424,44 @@ def test_a_lock_that_is_freed_stays_free_when_another_firing_ends(store: Any) ->
     done = store.recover(me)
     assert (len(done.requeued), len(done.ended)) == (1, 1)
     assert store.schedule().locked_by is None
+
+
+@pytest.mark.backends("postgresql", "mariadb")
+@pytest.mark.parametrize("overlap", ["allow", "queue"])
+def test_what_the_dead_still_claimed_is_left_to_the_next_pass(
+    store: Any, open_database: Callable[[Clock], Database], overlap: str
+) -> None:
+    """A claim that began in time and commits while it is recovered: its end is counted, once."""
+    me = store.worker()
+    store.declare(Schedule("s", every=HOUR, enabled=True, overlap=overlap), jobs=[job()])
+    store.clock.advance(HOUR)
+    store.beat(me)
+    other = open_database(store.clock)
+    begun, commit = threading.Event(), threading.Event()
+
+    def claim_late() -> None:
+        with other.write() as tx:
+            fire.fire(tx, store.claimer(me), retry_before=tx.now - 60 * SECOND, limit=10)
+            begun.set()
+            assert commit.wait(20)
+
+    with ThreadPoolExecutor(1) as pool:
+        claiming = pool.submit(claim_late)
+        assert begun.wait(20)
+        store.clock.advance(61 * SECOND)
+
+        def let_it_commit(_: object) -> None:
+            commit.set()
+            claiming.result(20)
+
+        with store.before(r"SELECT job_firing.* FOR UPDATE", let_it_commit):
+            assert store.recover(me).ended == ()
+    assert candidates(store) == [me]
+    (end,) = store.recover(me).ended
+    state = store.schedule()
+    assert (end.status, state.failure_count, state.locked_by) == (FiringStatus.FAILED, 1, None)
+    assert candidates(store) == []
+
+
+def job() -> JobDefinition:
+    return JobDefinition("a")

@@ -19,6 +19,12 @@ NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 
 
+WAITS_FOR_ME = """
+    SELECT count(*) FROM pg_locks AS mine JOIN pg_locks AS theirs USING (transactionid)
+    WHERE mine.pid = pg_backend_pid() AND NOT theirs.granted
+"""
+
+
 def hourly(schedule_id: str = "s", **fields: Any) -> Schedule:
     fields = {"every": HOUR, "jobs": ["a"]} | fields
     return Schedule(schedule_id, **fields)
@@ -160,6 +166,44 @@ def test_operators_state_survives_every_sync(store: Any) -> None:
     assert (on.enabled, on.declaration.priority) == (True, 1)
     assert (off.enabled, off.next_run_at) == (False, None)
     assert off.disabled_reason == "it is broken"
+
+
+@pytest.mark.backends("postgresql")
+def test_a_schedule_that_is_enabled_while_it_is_synced_fires(
+    store: Any, open_database: Callable[[Clock], Database]
+) -> None:
+    """I2: a deploy that changes it waits for the operator, and sees what was decided."""
+    store.declare(hourly(enabled=True))
+    disable(store)
+    with ThreadPoolExecutor(1) as pool:
+        with open_database(store.clock).write() as tx:
+            switch.enable(tx, "default", "s", by="me", reason=None)
+            syncing = pool.submit(store.declare, hourly(enabled=True, priority=1))
+            while not tx.connection.exec_driver_sql(WAITS_FOR_ME).scalar_one():
+                assert not syncing.done()
+        assert syncing.result(20).changed == ("s",)
+    state = store.schedule()
+    assert (state.enabled, state.declaration.priority) == (True, 1)
+    assert state.next_run_at == NOON + HOUR
+
+
+@pytest.mark.backends("postgresql", "mariadb")
+def test_nothing_fires_between_what_a_sync_reads_and_what_it_writes(
+    store: Any, open_database: Callable[[Clock], Database]
+) -> None:
+    """I1: its row is locked, whatever its state, so that no occurrence is decided in between."""
+    store.declare(hourly(enabled=True), hourly("t"))
+    found: list[int] = []
+
+    def look(_: object) -> None:
+        with open_database(store.clock).write() as tx:
+            table = tx.tables.job_schedule
+            free = sa.select(table.c.id).with_for_update(skip_locked=True)
+            found.append(len(tx.connection.execute(free).all()))
+
+    with store.before(r"SELECT job_schedule\.enabled", look):
+        store.declare(hourly(enabled=True, priority=1), hourly("t", priority=1))
+    assert found == [0]
 
 
 def test_counts_and_history_survive_a_changed_declaration(store: Any) -> None:

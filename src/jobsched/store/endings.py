@@ -34,26 +34,25 @@ def are_usual(tx: Transaction, batch: Batch) -> bool:
     return batch.firing_ids() == {one.firing.id for one in batch.firing_ends}
 
 
-def write(tx: Transaction, batch: Batch) -> bool:
-    """End the firings and job runs of a usual batch, settle schedules; whether other firings wait.
+def write(tx: Transaction, batch: Batch) -> None:
+    """End the firings and job runs of a usual batch, and settle their schedules.
 
-    The rows are locked in the order schedule, firing. Raises ClaimLostError.
+    The rows are locked in the order schedule, firing, job run. Raises ClaimLostError.
     """
-    parameters = {"worker": batch.worker_id, "now": tx.now, "of": batch.firing_ends[0].firing.app}
+    parameters = {"worker": batch.worker_id, "now": tx.now}
     parameters |= many.encoded([_end(tx, one) for one in batch.firing_ends])
     parameters |= many.encoded(run_ends.rows(batch.ends), name="runs")
-    found = tx.connection.execute(tx.statements.get(_statement), parameters).one()
+    ended = tx.connection.execute(tx.statements.get(_statement), parameters).scalar_one()
     failpoint("record.locked")
-    if found.ended != len(batch.firing_ends):
-        raise ClaimLostError(f"{found.ended} of {len(batch.firing_ends)} firings")
-    return bool(found.others_wait)
+    if ended != len(batch.firing_ends):
+        raise ClaimLostError(f"{ended} of {len(batch.firing_ends)} firings")
 
 
 def rehearse(tx: Transaction) -> None:
     """Execute the statement on nothing."""
     if tx.statements.dialect == "postgresql":
         nothing = many.encoded([]) | many.encoded([], name="runs")
-        parameters = {"worker": "", "now": tx.now, "of": ""} | nothing
+        parameters = {"worker": "", "now": tx.now} | nothing
         tx.connection.execute(tx.statements.get(_statement), parameters)
 
 
@@ -68,8 +67,8 @@ def _end(tx: Transaction, one: FiringEnd) -> dict[str, Any]:
     }
 
 
-def _statement(statements: Statements) -> sa.Select[int, bool]:
-    """How many firings were ended, in one row with the hint that `record` gives.
+def _statement(statements: Statements) -> sa.Select[int]:
+    """How many firings were ended.
 
     Of the parts of a statement PostgreSQL executes first what another part needs: the firings wait
     for the schedules, the job runs for the firings.
@@ -81,14 +80,10 @@ def _statement(statements: Statements) -> sa.Select[int, bool]:
     )
     given = sa.select(*unfolded.c).cte("given")
     settled = _settle(statements, given).returning(sa.literal(1)).cte("settled")
+    mine = _mine(table, given, settled)
     ended = (
-        firings.end_statement(table, lambda name: given.c[name])
-        .where(
-            table.c.claimed_by == sa.bindparam("worker"),
-            table.c.status == FiringStatus.RUNNING.value,
-            table.c.version == given.c.version,
-            _how_many(settled) >= 0,
-        )
+        firings.end_statement(table, lambda name: mine.c[name])
+        .where(*_is_mine(table, mine))
         .returning(sa.literal(1))
         .cte("ended")
     )
@@ -96,9 +91,27 @@ def _statement(statements: Statements) -> sa.Select[int, bool]:
     ended_runs = run_ends.statement(statements, lambda name: runs.c[name]).where(
         _how_many(ended) >= 0
     )
-    others_wait = firings.waiting(table.alias("other"), sa.bindparam("of", type_=sa.String()))
-    return sa.select(_how_many(ended).label("ended"), others_wait.label("others_wait")).add_cte(
-        ended_runs.cte("ended_runs")
+    return sa.select(_how_many(ended)).add_cte(ended_runs.cte("ended_runs"))
+
+
+def _mine(table: sa.Table, given: sa.CTE, settled: sa.CTE) -> sa.Subquery:
+    """The firings, locked in id order once the schedules are settled."""
+    row = table.alias("mine")
+    return (
+        sa.select(*given.c)
+        .join_from(given, row, row.c.id == given.c.id)
+        .where(*_is_mine(row, given), _how_many(settled) >= 0)
+        .order_by(row.c.id)
+        .with_for_update(of=row)
+        .subquery("ours")
+    )
+
+
+def _is_mine(firing: sa.FromClause, given: sa.FromClause) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        firing.c.claimed_by == sa.bindparam("worker"),
+        firing.c.status == FiringStatus.RUNNING.value,
+        firing.c.version == given.c.version,
     )
 
 
@@ -118,15 +131,23 @@ def _settle(statements: Statements, given: sa.CTE) -> sa.Update:
         .subquery("locked")
     )
     # Whatever somebody wrote there by hand that is not like ours goes.
-    kept = sa.cast(f'$[last-{schedules.RECENT - 2} to last] ? (@.type() == "object")', JSONPATH)
-    before = sa.func.jsonb_path_query_array(table.c.recent, kept, type_=table.c.recent.type)
+    ours = sa.cast('strict $[*] ? (@.type() == "object")', JSONPATH)
+    last = sa.cast(f"$[last-{schedules.RECENT - 2} to last]", JSONPATH)
+    kind = table.c.recent.type
+    entries = sa.func.jsonb_path_query_array(table.c.recent, ours, type_=kind)
+    before = sa.case(
+        (
+            sa.func.jsonb_typeof(table.c.recent) == "array",
+            sa.func.jsonb_path_query_array(entries, last, type_=kind),
+        )
+    )
     new = sa.func.jsonb_build_object(
         *("firing_id", held.c.id),
         *("status", held.c.status),
         *("duration_ms", held.c.duration_ms),
-        type_=table.c.recent.type,
+        type_=kind,
     )
-    nothing = sa.func.jsonb_build_array(type_=table.c.recent.type)
+    nothing = sa.func.jsonb_build_array(type_=kind)
 
     def counted(status: FiringStatus) -> sa.ColumnElement[int]:
         return sa.case((held.c.status == status.value, 1), else_=0)

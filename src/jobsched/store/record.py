@@ -39,10 +39,10 @@ def record(tx: Transaction, batch: Batch, now: datetime | None = None) -> Record
     """
     if endings.are_usual(tx, batch):
         tx.assume(now)
-        others_wait = endings.write(tx, batch)
+        endings.write(tx, batch)
         failpoint("record.ended")
         _log(tx, batch.logs)
-        return Recorded(tx.now, frozenset(), others_wait, {})
+        return Recorded(tx.now, frozenset(), _do_others_wait(tx, batch), {})
     leaving = batch.leaving()
     locked = schedules.lock(tx, [one.schedule_id for one in leaving if one.schedule_id])
     wanted = batch.firing_ids()
@@ -110,6 +110,18 @@ def _mine_statement(statements: Statements) -> sa.Select[Any]:
 def _others_wait(table: sa.Table) -> sa.ColumnElement[bool]:
     """A hint, said along with what is read anyway: who is free looks at once, or only in time."""
     return firings.waiting(table.alias("other"), table.c.app).label("others_wait")
+
+
+def _do_others_wait(tx: Transaction, batch: Batch) -> bool:
+    """The same hint, asked for last: what was queued while this waited for a lock is seen."""
+    statement = tx.statements.get(_others_wait_statement)
+    app = batch.firing_ends[0].firing.app
+    return bool(tx.connection.execute(statement, {"app": app}).scalar_one())
+
+
+def _others_wait_statement(statements: Statements) -> sa.Select[bool]:
+    app = sa.bindparam("app", type_=sa.String())
+    return sa.select(firings.waiting(statements.tables.job_firing, app))
 
 
 def _written_before(tx: Transaction, batch: Batch, absent: set[int]) -> set[int]:

@@ -147,10 +147,16 @@ def recover(tx: Transaction, worker_id: str) -> Recovered | None:
     if lives:
         return None
     failpoint("recover.marked")
-    held = _claimed_by(tx, worker_id, lock=False)
-    locked = schedules.lock(tx, [*_locked_by(tx, worker_id), *_schedule_ids(held)])
-    held = _claimed_by(tx, worker_id, lock=True)
-    _free_schedules(tx, worker_id)
+    seen = _claimed_by(tx, worker_id, lock=False)
+    wanted = {*_locked_by(tx, worker_id), *_schedule_ids(seen)}
+    locked = schedules.lock(tx, wanted)
+    # What it still claimed after the look is left to the next pass: its schedule is not locked.
+    held = [
+        one
+        for one in _claimed_by(tx, worker_id, lock=True)
+        if one.schedule_id is None or one.schedule_id in wanted
+    ]
+    _free_schedules(tx, worker_id, locked)
     runs = plans.runs_of(tx, [firing.id for firing in held])
     jobs: dict[str, Mapping[str, JobState]] = {
         app: definitions.states(tx, app) for app in {firing.app for firing in held}
@@ -188,11 +194,13 @@ def _schedule_ids(held: Sequence[Firing]) -> list[str]:
     return [firing.schedule_id for firing in held if firing.schedule_id is not None]
 
 
-def _free_schedules(tx: Transaction, worker_id: str) -> None:
+def _free_schedules(tx: Transaction, worker_id: str, locked: schedules.Locked) -> None:
+    if not locked:
+        return
     table = tx.tables.job_schedule
     tx.connection.execute(
         sa.update(table)
-        .where(table.c.locked_at.is_not(None), table.c.locked_by.startswith(f"{worker_id}:"))
+        .where(table.c.id.in_(locked), table.c.locked_by.startswith(f"{worker_id}:"))
         .values(locked_by=None, locked_at=None)
     )
 

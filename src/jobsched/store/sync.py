@@ -3,7 +3,7 @@
 Before a row changes, what is already due is decided by the old rule in the same transaction.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from datetime import datetime
 from typing import Any
@@ -76,9 +76,19 @@ def sync(tx: Transaction, code: Declared, *, declared_by: str | None = None) -> 
     """
     _sync_jobs(tx, code, declared_by)
     failpoint("sync.between")
-    added, changed, revived = _sync_schedules(tx, code, declared_by)
-    retired = retire(tx, code)
-    return SyncReport(tuple(added), tuple(changed), tuple(retired), tuple(revived))
+    known = _known(tx, code)
+    gone = _gone(tx, code)
+    mirrored = [one for one in code.schedules if known.get(one, _AS_DECLARED) is not _AS_DECLARED]
+    _lock(tx, [*mirrored, *gone.schedules])
+    added, changed, revived = _sync_schedules(tx, code, declared_by, known)
+    _retire(tx, code.app, gone)
+    return SyncReport(tuple(added), tuple(changed), gone.schedules, tuple(revived))
+
+
+def _lock(tx: Transaction, schedule_ids: Sequence[str]) -> None:
+    """Whatever their state: an operator may enable one just now, and then it may fire."""
+    if tx.statements.dialect != "sqlite":  # it has one writer, and not room for so many values
+        schedules.lock(tx, schedule_ids)
 
 
 def _sync_jobs(tx: Transaction, code: Declared, declared_by: str | None) -> None:
@@ -114,14 +124,13 @@ def _sync_jobs(tx: Transaction, code: Declared, declared_by: str | None) -> None
 
 
 def _sync_schedules(
-    tx: Transaction, code: Declared, declared_by: str | None
+    tx: Transaction, code: Declared, declared_by: str | None, known: Mapping[str, Any]
 ) -> tuple[list[str], list[str], list[str]]:
-    known = _known(tx, code)
     hashes = code.hashes["schedules"]
     added: list[dict[str, Any]] = []
     changed: list[str] = []
     revived: list[str] = []
-    for schedule_id in sorted(code.schedules):  # locked in id order
+    for schedule_id in sorted(code.schedules):
         row = known.get(schedule_id)
         if row is _AS_DECLARED:
             continue
@@ -235,7 +244,7 @@ def _forget_unreadable(tx: Transaction, app: str, schedule_id: str) -> None:
 
 
 def _decide_by_old_rule(tx: Transaction, app: str, schedule_id: str) -> datetime | None:
-    """Lock the row and decide what is due; the first occurrence due if nothing can be said of it.
+    """Decide what is due of a locked row; the first occurrence due if nothing can be said of it.
 
     That is a row that was edited by hand: the new rule decides from there on.
     """
@@ -243,7 +252,7 @@ def _decide_by_old_rule(tx: Transaction, app: str, schedule_id: str) -> datetime
     selected = sa.select(table.c.next_run_at).where(
         table.c.id == schedule_id, table.c.retired_at.is_(None), table.c.enabled.is_(True)
     )
-    due_at: datetime | None = tx.connection.execute(selected.with_for_update()).scalar()
+    due_at: datetime | None = tx.connection.execute(selected).scalar()
     if due_at is None or due_at > tx.now:
         return None
     try:
@@ -257,32 +266,53 @@ def _in_environment(code: Declared, declaration: ScheduleDeclaration) -> bool:
     return declaration.environments is None or code.environment in declaration.environments
 
 
+@fixed
+class Gone:
+    """What the app's database mirrors, and no live worker declares any more."""
+
+    schedules: tuple[str, ...] = ()
+    jobs: tuple[str, ...] = ()
+
+
 def retire(tx: Transaction, code: Declared) -> list[str]:
     """Retire schedules and jobs of the app that no live worker declares; the schedules' ids.
 
+    What operators set stays, and comes back with the declaration.
+    """
+    gone = _gone(tx, code)
+    _lock(tx, gone.schedules)
+    _retire(tx, code.app, gone)
+    return list(gone.schedules)
+
+
+def _gone(tx: Transaction, code: Declared) -> Gone:
+    """What is to be retired.
+
     Only a process that declares some itself retires any: a web process that knows no job must
-    not end what the daemons do. What operators set stays, and comes back with the declaration.
-    A worker counts until it has stopped or was declared lost, however old its heartbeat is: after
-    an outage of the database every heartbeat is old.
+    not end what the daemons do. A worker counts until it has stopped or was declared lost, however
+    old its heartbeat is: after an outage of the database every heartbeat is old.
     """
     gone_schedules = _not_in_code(tx, code, "schedules") if code.schedules else set()
     gone_jobs = _not_in_code(tx, code, "jobs") if code.jobs else set()
     if not gone_schedules and not gone_jobs:
-        return []  # what the others declare is long where there are many schedules
+        return Gone()  # what the others declare is long where there are many schedules
     for worker in workers.listed(tx, code.app):
         gone_schedules.difference_update(worker.declares.get("schedules", ()))
         gone_jobs.difference_update(worker.declares.get("jobs", ()))
-    retired = sorted(gone_schedules)
-    for schedule_id in retired:
-        _retire_schedule(tx, code.app, schedule_id)
-    if gone_jobs:
+    return Gone(tuple(sorted(gone_schedules)), tuple(sorted(gone_jobs)))
+
+
+def _retire(tx: Transaction, app: str, gone: Gone) -> None:
+    """Retire what is gone; the rows of the schedules are locked."""
+    for schedule_id in gone.schedules:
+        _retire_schedule(tx, app, schedule_id)
+    if gone.jobs:
         jobs = tx.tables.job_definition
         tx.connection.execute(
             sa.update(jobs)
-            .where(jobs.c.app == code.app, jobs.c.name.in_(gone_jobs))
+            .where(jobs.c.app == app, jobs.c.name.in_(gone.jobs))
             .values(retired_at=tx.now)
         )
-    return retired
 
 
 def _not_in_code(tx: Transaction, code: Declared, kind: str) -> set[str]:
