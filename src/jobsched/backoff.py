@@ -1,6 +1,7 @@
 """How long a failed job waits before its next attempt."""
 
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -87,7 +88,7 @@ def _duration(field: str, value: object) -> timedelta:
 
 def _number(field: str, value: Any, *, at_least: float, at_most: float = math.inf) -> float:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if is_number and math.isfinite(value) and at_least <= value <= at_most:
+    if is_number and at_least <= value <= min(at_most, sys.float_info.max):
         return float(value)
     allowed = f"from {at_least} to {at_most}" if at_most < math.inf else f"{at_least} or more"
     raise DeclarationError(f"Backoff: {field}={value!r}: must be a number, {allowed}")

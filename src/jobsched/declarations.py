@@ -17,6 +17,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from jobsched import cron as cron_expressions
+from jobsched.arguments import checked_number
 from jobsched.clock import SystemClock
 from jobsched.durations import Duration, parse_duration
 from jobsched.errors import DeclarationError
@@ -239,10 +240,10 @@ class Schedule(BaseModel):
         """The next `n` occurrences strictly after `after` (default: now), aware, UTC.
 
         Fewer when the schedule is exhausted. Whether it is enabled, or fires in this environment,
-        is not asked. Raises DeclarationError when `after` is naive.
+        is not asked. Raises DeclarationError when `after` is naive or `n` no whole number.
         """
         begin = SystemClock().now() if after is None else after
-        return list(islice(upcoming(self.timing, begin), n))
+        return list(islice(upcoming(self.timing, begin), checked_number("n", n, at_least=0)))
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:

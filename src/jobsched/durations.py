@@ -1,6 +1,5 @@
 """Lengths of time as people give them: a timedelta, or a number of seconds."""
 
-import math
 import re
 from datetime import timedelta
 from typing import TypeAlias
@@ -24,7 +23,7 @@ def parse_duration(value: object, *, zero: bool = False) -> timedelta:
         length = value
     elif isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("not a length of time: write seconds, as 300, or timedelta(minutes=5)")
-    elif not math.isfinite(value) or abs(value) > LONGEST.total_seconds():
+    elif not abs(value) <= LONGEST.total_seconds():  # nor NaN
         raise ValueError("longer than any that jobsched can use (50 years)")
     else:
         length = timedelta(seconds=value)

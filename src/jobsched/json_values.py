@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jobsched.errors import ParameterError
+from jobsched.values import is_storable
 
 DEEPEST = 30
 """Levels of lists and mappings within each other; MariaDB refuses 32, the others take more."""
@@ -62,7 +63,7 @@ def _parse_key(key: object, path: str) -> str:
 
 def _parse_text(text: str, path: str) -> str:
     # PostgreSQL's JSONB refuses both, wherever they come from.
-    if "\x00" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+    if not is_storable(text):
         raise ParameterError(
             f"{path} holds a NUL or half a surrogate pair, which no database keeps"
         )

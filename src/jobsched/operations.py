@@ -1,12 +1,21 @@
 """What operators and the app itself ask for: it needs the database, not the host's code."""
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
+from sqlalchemy import orm
 
-from jobsched.errors import ConfigurationError, DeclarationError
+from jobsched.arguments import (
+    checked_key,
+    checked_number,
+    checked_reason,
+    checked_time,
+    checked_who,
+)
+from jobsched.errors import ConfigurationError, ConflictError, DeclarationError
 from jobsched.json_values import parse_params
 from jobsched.model import Firing, ScheduleState
 from jobsched.reading import Reading
@@ -15,10 +24,10 @@ from jobsched.store import hints, prune, request, steer, switch
 from jobsched.store.database import Transaction
 from jobsched.store.prune import Pruned
 from jobsched.store.request import Request
+from jobsched.values import LONGEST_RETENTION_DAYS
 
 T = TypeVar("T")
 _TRIES = 3
-LONGEST_KEY = 90
 
 
 class Operations(Reading):
@@ -36,7 +45,8 @@ class Operations(Reading):
 
         Raises NotFoundError, and ConflictError for a schedule that has left the code.
         """
-        return self._change(lambda tx: switch.enable(tx, self.app, id, by=by, reason=reason))
+        who, why = checked_who(by), checked_reason(reason)
+        return self._change(lambda tx: switch.enable(tx, self.app, id, by=who, reason=why))
 
     def disable(
         self, id: str, *, by: str | None = None, reason: str | None = None
@@ -46,7 +56,8 @@ class Operations(Reading):
         What runs goes on. Of one that is disabled already a new `reason` is kept. Raises
         NotFoundError and ConflictError as `enable` does.
         """
-        return self._change(lambda tx: switch.disable(tx, self.app, id, by=by, reason=reason))
+        who, why = checked_who(by), checked_reason(reason)
+        return self._change(lambda tx: switch.disable(tx, self.app, id, by=who, reason=why))
 
     def trigger(
         self,
@@ -62,7 +73,9 @@ class Operations(Reading):
         firing. Raises NotFoundError, ParameterError, and ConflictError when a manual firing waits
         already or the schedule has left the code.
         """
-        wanted = Request(parse_params(params or {}), _checked_key(key), by)
+        wanted = Request(
+            parse_params({} if params is None else params), checked_key(key), checked_who(by)
+        )
         return self._change(
             lambda tx: request.trigger(tx, self.app, id, wanted, self._refuse_values)
         )
@@ -81,7 +94,9 @@ class Operations(Reading):
         NotFoundError and ParameterError.
         """
         name = job_name(job)
-        wanted = Request(parse_params(params or {}), _checked_key(key), by)
+        wanted = Request(
+            parse_params({} if params is None else params), checked_key(key), checked_who(by)
+        )
         self._refuse_values([name], wanted.params)
         return self._change(lambda tx: request.trigger_job(tx, self.app, name, wanted))
 
@@ -99,21 +114,21 @@ class Operations(Reading):
 
         With `session`, an SQLAlchemy Session or Connection of the host's on the same database, it
         is written in the host's transaction: a rollback takes it back. The same `key` gives the
-        same firing. Raises NotFoundError, ParameterError, ValueError for a naive `run_at`.
+        same firing. Raises NotFoundError, ParameterError, DeclarationError for a naive `run_at`,
+        ConfigurationError for a `session` that is none, and ConflictError where another
+        transaction has just written the key and this one cannot see it.
         """
         name = job_name(job)
-        wanted = Request(parse_params(params or {}), _checked_key(key), by)
-        if run_at is not None and run_at.tzinfo is None:
-            raise DeclarationError(
-                f"job {name!r}: run_at={run_at!r} is naive; write "
-                "datetime(…, tzinfo=ZoneInfo('Europe/Oslo'))"
-            )
+        wanted = Request(
+            parse_params({} if params is None else params), checked_key(key), checked_who(by)
+        )
+        if run_at is not None:
+            run_at = checked_time("run_at", run_at)
         self._refuse_values([name], wanted.params)
         if session is None:
             return self._change(lambda tx: request.enqueue(tx, self.app, name, wanted, run_at))
-        connection = session if isinstance(session, sa.Connection) else session.connection()
-        tx = self.database.transaction(connection)
-        firing = request.enqueue(tx, self.app, name, wanted, run_at)
+        tx = self.database.transaction(_connection_of(session))
+        firing = _saved(tx, wanted.key, lambda: request.enqueue(tx, self.app, name, wanted, run_at))
         hints.announce(tx)
         return firing
 
@@ -129,8 +144,10 @@ class Operations(Reading):
 
         Raises NotFoundError, and ConflictError for what has ended.
         """
+        who, why = checked_who(by), checked_reason(reason)
+        wanted = checked_number("firing_id", firing_id)
         return self._change(
-            lambda tx: steer.cancel(tx, self.app, firing_id, job=job, by=by, reason=reason)
+            lambda tx: steer.cancel(tx, self.app, wanted, job=job, by=who, reason=why)
         )
 
     def retry(self, firing_id: int, *, by: str | None = None) -> Firing:
@@ -138,7 +155,8 @@ class Operations(Reading):
 
         Raises NotFoundError, and ConflictError for a firing that is live or succeeded.
         """
-        return self._change(lambda tx: steer.retry(tx, self.app, firing_id, by=by))
+        who, wanted = checked_who(by), checked_number("firing_id", firing_id)
+        return self._change(lambda tx: steer.retry(tx, self.app, wanted, by=who))
 
     def prune(self, *, days: int | None = None, dry_run: bool = False) -> Pruned:
         """Delete what ended more than `days` ago (default `JOBSCHED_RETENTION_DAYS`).
@@ -146,8 +164,8 @@ class Operations(Reading):
         In short transactions, until nothing is left; how many rows of each kind went. With
         `dry_run` they are counted only. Live firings are never touched.
         """
-        if days is not None and days < 1:
-            raise ConfigurationError(f"days={days}: must be 1 or more")
+        if days is not None and checked_number("days", days) > LONGEST_RETENTION_DAYS:
+            raise DeclarationError(f"days={days}: must be 1 to {LONGEST_RETENTION_DAYS}")
         self._need_tables()
         length = timedelta(days=self.settings.retention_days if days is None else days)
 
@@ -192,10 +210,36 @@ class Operations(Reading):
                 self.registry.get(name).check(params)
 
 
-def _checked_key(key: str | None) -> str | None:
-    if key is not None and not 0 < len(key) <= LONGEST_KEY:
-        raise DeclarationError(f"key={key!r}: must be text of 1 to {LONGEST_KEY} characters")
-    return key
+def _connection_of(session: Any) -> sa.Connection:
+    """The connection of a host's session or its own; ConfigurationError for anything else."""
+    if isinstance(session, sa.Connection):
+        return session
+    if isinstance(session, orm.Session | orm.scoped_session):
+        return session.connection()
+    asynchronous = hasattr(session, "sync_session") or hasattr(session, "sync_connection")
+    hint = (
+        "it is asynchronous; write await session.run_sync(lambda sync: scheduler.enqueue(…, "
+        "session=sync))"
+        if asynchronous
+        else "give an SQLAlchemy Session or Connection with the transaction to write in"
+    )
+    raise ConfigurationError(f"session={type(session).__name__}: {hint}")
+
+
+def _saved(tx: Transaction, key: str | None, work: Callable[[], T]) -> T:
+    """What `work` returns; once more if another transaction has written the same key meanwhile.
+
+    The host's transaction goes on from before the first try. SQLite has one writer.
+    """
+    if key is None or tx.statements.dialect == "sqlite":
+        return work()
+    for _ in range(2):
+        with suppress(sa.exc.IntegrityError), tx.connection.begin_nested():
+            return work()
+    raise ConflictError(
+        f"key={key!r}: another transaction has written it, which this one cannot see (its "
+        "isolation level shows it the time of its begin): commit or roll back, and ask again"
+    )
 
 
 def job_name(job: str | Callable[..., Any]) -> str:

@@ -5,7 +5,9 @@ from datetime import datetime
 from itertools import islice
 from typing import TypeVar
 
+from jobsched.arguments import checked_number, checked_status, checked_time
 from jobsched.durations import Duration, parse_duration
+from jobsched.errors import DeclarationError
 from jobsched.fixed import fixed
 from jobsched.model import (
     Firing,
@@ -77,15 +79,23 @@ class Reading:
         *,
         limit: int = 20,
         before: int | None = None,
-        status: FiringStatus | None = None,
+        status: FiringStatus | str | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> list[Firing]:
         """Firings with their job runs, newest first, of one schedule or of all.
 
         `before` is a firing id: the page goes on with older ones. Those made (`created_at`) from
-        `since` on and before `until`, both aware. Raises NotFoundError for an unknown schedule.
+        `since` on and before `until`, both aware. Raises NotFoundError for an unknown schedule,
+        and DeclarationError for a filter that cannot be.
         """
+        wanted = None if status is None else checked_status(status)
+        for name, at in (("since", since), ("until", until)):
+            if at is not None:
+                checked_time(name, at)
+        checked_number("limit", limit)
+        if before is not None:
+            checked_number("before", before)
 
         def read(tx: Transaction) -> list[Firing]:
             if id is not None:
@@ -94,7 +104,7 @@ class Reading:
                 tx,
                 self.app,
                 schedule_id=id,
-                status=status,
+                status=wanted,
                 since=since,
                 until=until,
                 before=before,
@@ -105,10 +115,12 @@ class Reading:
 
     def firing(self, firing_id: int) -> Firing:
         """One firing with its job runs; raises NotFoundError."""
+        checked_number("firing_id", firing_id)
         return self.read(lambda tx: history.firing(tx, self.app, firing_id))
 
     def job_run(self, run_id: int) -> JobRun:
         """One attempt of a job; raises NotFoundError."""
+        checked_number("run_id", run_id)
         return self.read(lambda tx: history.job_run(tx, self.app, run_id))
 
     def logs(
@@ -124,6 +136,11 @@ class Reading:
 
         `after` is the id of the last line that is known already. Raises NotFoundError.
         """
+        checked_number("limit", limit)
+        checked_number("after", after, at_least=0)
+        for name, one in (("firing_id", firing_id), ("run_id", run_id)):
+            if one is not None:
+                checked_number(name, one)
 
         def read(tx: Transaction) -> list[LogLine]:
             if run_id is not None:
@@ -158,7 +175,10 @@ class Reading:
 
         `max_age` is that of `health`.
         """
-        longest = None if max_age is None else parse_duration(max_age)
+        try:
+            longest = None if max_age is None else parse_duration(max_age)
+        except ValueError as error:
+            raise DeclarationError(f"max_age={max_age!r}: {error}") from None
         behind = self.tables_behind()
         facts = self.read(
             lambda tx: overview.facts(
@@ -204,9 +224,11 @@ class Reading:
 
         Whether it is enabled is not asked. Raises NotFoundError.
         """
+        wanted = checked_number("n", n, at_least=0)
         state = self.read(lambda tx: schedules.state(tx, self.app, id))
         last, now = state.last_scheduled_for, self.database.time.now()
-        return list(islice(upcoming(state.declaration.timing, max(now, last or now)), n))
+        after = max(now, last or now)
+        return list(islice(upcoming(state.declaration.timing, after), wanted))
 
     def tables_behind(self) -> tuple[str, str] | None:
         """The version of the tables and the wanted one, when they have become older than wanted.

@@ -13,6 +13,7 @@ from typing import Any, Self
 import sqlalchemy as sa
 
 from jobsched import phrases, soundness
+from jobsched.arguments import checked_who
 from jobsched.clock import Clock, SystemClock
 from jobsched.daemon import interpreter, stopping
 from jobsched.daemon.calling import Around
@@ -65,17 +66,17 @@ class Scheduler(Operations):
         Raises ConfigurationError for an engine, setting, lock or executor that cannot be used,
         and DeclarationError for two schedules of one id.
         """
-        self.settings = settings or Settings()
+        self.settings = settings if settings is not None else Settings()
         self.app = soundness.checked_app(app)
         self.registry = registry if registry is not None else default_registry
         self.schedules = soundness.checked_schedules(schedules)
-        self._clock = clock or SystemClock()
+        self._clock = clock if clock is not None else SystemClock()
         self.database = Database(
             engine if engine is not None else self.settings.database_url,
             prefix=self.settings.table_prefix,
             clock=self._clock,
         )
-        self.lock = lock or DatabaseLock()
+        self.lock = lock if lock is not None else DatabaseLock()
         self._executors = executor
         self._own_executor: ThreadExecutor | None = None
         self._around = around
@@ -181,6 +182,7 @@ class Scheduler(Operations):
         if self._inline is not None:
             self._inline.end()
             self._inline = None
+        self._end_threads()  # those of `exec` and `tick`
         self.database.dispose()
         return True
 
@@ -209,10 +211,11 @@ class Scheduler(Operations):
         """
         self.migrate_if_allowed()
         found = self.registry.get(job_name(job))
-        wanted = parse_params(params or {})
+        wanted = parse_params({} if params is None else params)
+        who = checked_who(by)
         request.refuse_unfit(wanted, [found.definition], f"job {found.name!r}")
         found.check(wanted)
-        firing_id = execute_here(self._parts(), found, wanted, by)
+        firing_id = execute_here(self._parts(), found, wanted, who)
         return self.firing(firing_id)
 
     def migrate(self) -> list[str]:
@@ -347,6 +350,9 @@ class Scheduler(Operations):
     def _end(self, daemon: Daemon) -> None:
         daemon.end()
         self._daemon = None
+        self._end_threads()
+
+    def _end_threads(self) -> None:
         executor, self._own_executor = self._own_executor, None
         if executor is not None:
             executor.shutdown(wait=False, cancel_futures=True)

@@ -42,8 +42,13 @@ def _unreachable_jobs(
 ) -> list[str]:
     """Jobs whose executor runs them in another process, which could not find them."""
     named = executors if isinstance(executors, Mapping) else {"default": executors}
-    found = []
+    found: list[str | None] = []
     for one in registry:
+        if one.executor is not None and one.executor not in named:
+            found.append(
+                f"job {one.name!r} ({one.place}) wants executor {one.executor!r}; give it as "
+                f"Scheduler(executor={{{one.executor!r}: …}})"
+            )
         executor = named.get(one.executor or "default")
         if isinstance(executor, RemoteExecutor):
             found.append(executor.problem(one, around))

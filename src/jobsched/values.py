@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 
 LONGEST_NAME = 100
 LONGEST_SCHEDULE_ID = 50
+LONGEST_RETENTION_DAYS = 36_500
+"""A hundred years: further back no history goes, and dates end somewhere."""
 E = TypeVar("E", bound=StrEnum)
 
 _SCHEDULE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]*")
@@ -71,11 +73,20 @@ def parse_count(at_least: int, at_most: int = 2**31 - 1) -> Callable[[object], i
     return parse
 
 
-def parse_text(value: object) -> str:
-    """A text of any length; ValueError for what is none."""
+def parse_text(value: object, *, longest: int | None = None) -> str:
+    """A text that every database keeps, of any length or at most so long; else ValueError."""
     if not isinstance(value, str):
         raise ValueError(f"must be a text, not {type(value).__name__}")
+    if not is_storable(value):
+        raise ValueError("holds a NUL or half a surrogate pair, which no database keeps")
+    if longest is not None and not 0 < len(value) <= longest:
+        raise ValueError(f"must be text of 1 to {longest} characters")
     return value
+
+
+def is_storable(text: str) -> bool:
+    """Whether a database can keep the text: no NUL, no half of a surrogate pair."""
+    return "\x00" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def parse_flag(value: object) -> bool:

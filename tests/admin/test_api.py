@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from jobsched.admin.access import EVERYTHING, Actor, Permission
 from jobsched.model import FiringStatus
 from tests.admin import hostile
 from tests.admin.conftest import MakeClient
@@ -435,3 +436,12 @@ def test_the_csv_file_says_why(site: Site, api: Client, monkeypatch: pytest.Monk
     failed = [row for row in rows if row["status"] == "FAILED"]
     assert len(failed) > 2
     assert all(row["why"] for row in failed)
+
+
+def test_a_schedule_s_page_says_why(make_client: MakeClient, looked_at: Site) -> None:
+    """As the list of firings does: which job failed, and how, to those who may see it."""
+    for seen in (EVERYTHING, EVERYTHING - {Permission.VIEW_LOGS}):
+        actor = Actor("ola", seen)
+        client = make_client("wsgi_app", looked_at.scheduler, access=lambda native, a=actor: a)
+        page = client.get("/schedules/hourly-broken").text
+        assert ("broken: ValueError: password=***" in page) == (seen == EVERYTHING)

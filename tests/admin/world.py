@@ -154,7 +154,7 @@ def schedules() -> list[Schedule]:
         Schedule("overlapping", every=10 * MINUTE, jobs=["slow"], enabled=True),
         Schedule("secretive", cron="20 9 * * *", jobs=["secretive"], enabled=True,
                  params={"api_token": hostile.SECRET, "day": "2026-03-02"}),
-        Schedule("hostile", name=hostile.SCRIPT, description="\n".join(hostile.ALL[:6]),
+        Schedule("hostile", name=hostile.SCRIPT, description="\n".join(hostile.ALL[:4]),
                  cron="40 * * * *", jobs=[hostile.SCRIPT], enabled=True,
                  params={"note": hostile.QUOTES}),
     ]  # fmt: skip
@@ -232,6 +232,11 @@ def _write_what_the_library_refuses(tx: Transaction) -> None:
     schedule, job, log = tx.tables.job_schedule, tx.tables.job_definition, tx.tables.job_log
     row = tx.connection.execute(sa.select(schedule).where(schedule.c.id == "nightly")).one()
     like = {**row._mapping, "enabled": False, "execution_mode": "ALL_JOBS"}
+    tx.connection.execute(
+        sa.update(schedule)
+        .where(schedule.c.id == "hostile")
+        .values(description="\n".join(hostile.ALL[:6]))
+    )
     defined = tx.connection.execute(sa.select(job).where(job.c.name == "slow")).one()
     same = {name: value for name, value in defined._mapping.items() if name != "id"}
     for evil in hostile.IDS:

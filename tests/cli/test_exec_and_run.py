@@ -39,6 +39,19 @@ def test_exec_of_a_job_that_fails(scheduler: Scheduler, jobsched: "CommandLine")
     assert "FAILED" in printed.splitlines()[-1]
 
 
+def test_exec_of_a_job_that_is_tried_again(
+    shop: Path, jobsched: "CommandLine", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What failed is shown all the same, and who goes on; without a daemon it is said so."""
+    text = (shop / "shop.py").read_text("utf-8")
+    (shop / "flaky.py").write_text(text.replace("@registry.job\n", "@registry.job(retries=2)\n"))
+    monkeypatch.setenv("JOBSCHED_APP", "flaky:scheduler")
+    result = jobsched("exec", "broken", code=1)
+    assert "ValueError: no such supplier" in result.stdout
+    assert "WAITING: a daemon tries it again, at 20" in result.stdout.splitlines()[-1]
+    assert "no daemon" in result.stderr
+
+
 def test_exec_as_json(scheduler: Scheduler, jobsched: "CommandLine") -> None:
     """The firing as one document, and nothing else on stdout, whatever the job prints."""
     document = jobsched.json("exec", "import_feeds")

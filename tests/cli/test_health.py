@@ -81,3 +81,12 @@ def test_status_lists_what_runs(shop: Path, jobsched: "CommandLine") -> None:
     assert [one["id"] for one in document["running_firings"]] == firings
     assert document["running_firings"][0]["runs"][0]["status"] == "RUNNING"
     assert document["running"] == 2
+
+
+def test_health_of_a_file_that_is_no_database(folder: Path, jobsched: "CommandLine") -> None:
+    """A damaged file, or another one, is the database's trouble, in one line."""
+    (folder / "jobs.db").write_text("no database, but longer than its header would be " * 9)
+    printed = jobsched.out("--database-url", "sqlite:///jobs.db", "health", code=1)
+    assert printed.startswith("critical: ")
+    assert "file is not a database" in printed
+    assert printed.count("\n") == 1

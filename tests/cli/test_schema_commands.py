@@ -28,6 +28,9 @@ def test_wrong_declarations(shop: Path, jobsched: "CommandLine") -> None:
 def test_migrate_creates_the_tables_once(folder: Path, jobsched: "CommandLine") -> None:
     """--check tells before and after, and a second time there is nothing to do."""
     url = ("--database-url", f"sqlite:///{folder / 'jobs.db'}")
+    assert "there is no SQLite file" in jobsched.error(*url, "migrate", "--check")
+    assert not (folder / "jobs.db").exists()
+    (folder / "jobs.db").touch()
     assert jobsched.out(*url, "migrate", "--check", code=1).startswith("there are no tables")
     assert jobsched.out(*url, "migrate").startswith("Now at version ")
     assert jobsched.out(*url, "migrate") == "Nothing to do.\n"

@@ -1,6 +1,7 @@
 """Whole stories without threads: `Scheduler.tick()` on in-memory SQLite, by a clock that stands."""
 
 import asyncio
+import functools
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ import sqlalchemy as sa
 from jobsched import Backoff, JobContext, Registry, Schedule, Scheduler, Settings
 from jobsched.daemon import launch
 from jobsched.errors import ParameterError
+from jobsched.locks import DatabaseLock
 from jobsched.model import Firing, FiringStatus, HealthLevel, JobRunStatus
 from jobsched.testing import FakeClock
 
@@ -576,6 +578,91 @@ def test_a_start_says_what_is_declared_and_what_is_no_setting(
     ]
     told = {one.getMessage() for one in caplog.records if event_of(one) == "unknown_setting"}
     assert any("'JOBSCHED_POLL_INTERVAL'" in one and "POLL_INTERVALL is no" in one for one in told)
+
+
+def wrapped(function: Callable[..., Any]) -> Callable[..., Any]:
+    """As a decorator does that knows nothing of async."""
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return wrapper
+
+
+async def of_async() -> None:
+    """Work that somebody has to await."""
+
+
+def of_generator() -> Iterator[int]:
+    yield 1
+
+
+@pytest.mark.parametrize("function", [of_async, of_generator])
+def test_a_job_whose_work_nobody_would_do_has_failed(
+    make: Make, registry: Registry, clock: FakeClock, function: Callable[..., Any]
+) -> None:
+    """A wrapper around `async def`, or around a generator, returns work instead of doing it."""
+    registry.job(name="work")(wrapped(function))
+    scheduler = make(hourly())
+    first_hour(scheduler, clock)
+    (firing,) = scheduler.history()
+    assert ran(firing) == [("work", 1, "FAILED")]
+    assert "nothing of it has run" in str(firing.runs[0].error)
+
+
+def test_what_a_job_does_to_its_params_is_its_own_affair(
+    make: Make, registry: Registry, clock: FakeClock
+) -> None:
+    """The other jobs of the firing get what the firing was given."""
+
+    @registry.job
+    def first(ctx: JobContext, n: int, items: object) -> None:
+        ctx.params["n"] = n + 50  # type: ignore[index]  # that is the point
+        items.append("x")  # type: ignore[attr-defined]  # so is this
+
+    @registry.job(depends_on=[first])
+    def second(ctx: JobContext, n: int, items: object) -> list[Any]:
+        return [ctx.params["n"], n, items]
+
+    scheduler = make(hourly(params={"n": 1, "items": [0]}))
+    first_hour(scheduler, clock)
+    (firing,) = scheduler.history()
+    assert firing.runs[1].result == [1, 1, [0]]
+
+
+def test_a_lock_that_is_empty_is_a_lock(make: Make) -> None:
+    """What counts is whether one was given, not whether it is true."""
+
+    class Empty(DatabaseLock):
+        def __len__(self) -> int:
+            return 0
+
+    lock = Empty()
+    assert make(lock=lock).lock is lock
+
+
+def test_check_finds_an_unknown_executor(make: Make, registry: Registry) -> None:
+    """As the start would: a job names one that the Scheduler was not given."""
+    registry.job(name="work", executor="porcess")(lambda: None)
+    scheduler = make()
+    (said,) = scheduler.check()
+    assert said.startswith("job 'work' (")
+    assert "wants executor 'porcess'; give it as Scheduler(executor={'porcess': …})" in said
+
+
+def test_nothing_is_left_of_a_job_that_was_run_here(
+    make: Make, registry: Registry, tmp_path: Path
+) -> None:
+    """`close()` ends the threads of `exec()`, too."""
+    registry.job(name="work")(lambda: None)
+    before = set(threading.enumerate())
+    scheduler = make(engine=f"sqlite:///{tmp_path / 'jobs.db'}", clock=None)
+    scheduler.exec("work")
+    scheduler.close()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(20)
+        assert not thread.is_alive()
 
 
 def event_of(record: logging.LogRecord) -> object:

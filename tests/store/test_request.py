@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from jobsched import Registry, Schedule, Scheduler
 from jobsched.clock import Clock
-from jobsched.errors import ConflictError, NotFoundError, ParameterError
+from jobsched.errors import ConfigurationError, ConflictError, NotFoundError, ParameterError
 from jobsched.model import Firing, FiringStatus, JobDefinition, JobRunStatus, TriggerType
 from jobsched.store import request
 from jobsched.store.database import Database
@@ -288,10 +288,71 @@ def test_a_hosts_connection_will_do(store: Any, scheduler: Scheduler) -> None:
     assert len(store.firings()) == 1
 
 
+@pytest.mark.backends("postgresql", "mariadb")
+def test_the_same_key_at_the_same_time_leaves_the_host_its_transaction(
+    store: Any, scheduler: Scheduler
+) -> None:
+    """Who comes second waits, gets the first one's firing or is told, and can go on."""
+    declare(store)
+    host = sa.create_engine(store.database.engine.url)
+    with host.connect() as one, host.connect() as two, ThreadPoolExecutor(1) as pool:
+        first = scheduler.enqueue("a", key="k", session=one)
+        two.execute(sa.select(sa.func.count()).select_from(store.database.tables.job_firing))
+        second = pool.submit(scheduler.enqueue, "a", key="k", session=two)
+        while not waits_for_a_lock(store):
+            assert not second.done()
+        one.commit()
+        if store.database.dialect == "postgresql":
+            assert second.result(20).id == first.id
+        else:  # by default it sees what there was when it began
+            with pytest.raises(ConflictError, match=r"key='k'.*ask again"):
+                second.result(20)
+        scheduler.enqueue("b", session=two)
+        two.commit()
+    host.dispose()
+    scheduler.database.dispose()
+    assert [one.job_name for one in store.firings()] == ["a", "b"]
+
+
+def waits_for_a_lock(store: Any) -> bool:
+    asked = {
+        "postgresql": "SELECT count(*) FROM pg_locks WHERE NOT granted",
+        "mariadb": "SELECT count(*) FROM information_schema.processlist "
+        "WHERE info LIKE 'INSERT INTO job_firing%'",
+    }[store.database.dialect]
+    with store.database.engine.connect() as connection:
+        return bool(connection.exec_driver_sql(asked.replace("%", "%%")).scalar_one())
+
+
+class AsyncSession:
+    """As SQLAlchemy's: it has a synchronous one within."""
+
+    sync_session = None
+
+
+@pytest.mark.backends("sqlite")
+@pytest.mark.parametrize(
+    ("session", "message"),
+    [
+        (AsyncSession(), r"session=AsyncSession: it is asynchronous; write await session.run_sync"),
+        (sa.create_engine("sqlite://"), "session=Engine: give an SQLAlchemy Session or Connection"),
+        ("sqlite://", "session=str: give an SQLAlchemy Session"),
+    ],
+)
+def test_what_is_no_session_is_refused(
+    store: Any, scheduler: Scheduler, session: Any, message: str
+) -> None:
+    """With the line to write instead."""
+    declare(store)
+    with pytest.raises(ConfigurationError, match=message):
+        scheduler.enqueue("a", session=session)
+    scheduler.database.dispose()
+
+
 def test_a_naive_time_is_refused(store: Any, scheduler: Scheduler) -> None:
     """`run_at` without a zone names no instant: the error shows how to write it."""
     declare(store)
-    with pytest.raises(ValueError, match=r"run_at=.* is naive"):
+    with pytest.raises(ValueError, match=r"run_at=.*a naive datetime names no instant"):
         scheduler.enqueue("a", run_at=datetime(2026, 3, 2, 13))  # noqa: DTZ001  # that is the point
     scheduler.database.dispose()
 

@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "src" / "jobsched"
 LAYERS = (
     {
         "errors",
+        "arguments",
         "clock",
         "values",
         "json_values",

@@ -53,3 +53,22 @@ def test_slots_add_up() -> None:
     hourly = calculator().of(Timing(cron="0 * * * *"))
     assert total([hourly, hourly])[:5] == [2, 0, 0, 0, 2]
     assert total([]) == [0] * coming.SLOTS
+
+
+def test_a_lane_shows_what_comes_now() -> None:
+    """Of what is due so often that the hour's portion has passed, those after this minute."""
+    often = Timing(every=timedelta(seconds=5))
+    late = calculator(minute=51)
+    assert late.of(often).times[-1] < NOON + timedelta(minutes=51)
+    shown = late.shown(often)
+    assert shown.times[0] == NOON + timedelta(minutes=51)
+    assert shown.goes_on
+    seldom = Timing(cron="0 * * * *")
+    assert late.shown(seldom) is late.of(seldom)
+    spent = calculator(minute=52, enough=1)
+    assert spent.shown(Timing(every=timedelta(seconds=4))).times[0] == NOON
+
+
+def test_the_slot_in_which_counting_stops_is_full() -> None:
+    """It is as full as those after it, though it was not counted to its end."""
+    assert set(calculator().of(Timing(every=timedelta(seconds=7))).slots) == {129}

@@ -4,8 +4,8 @@ import base64
 import binascii
 import json
 
-from jobsched.admin.fields import is_storable
 from jobsched.admin.refusal import RefusalError
+from jobsched.values import is_storable
 
 Value = str | int | None
 _LARGEST = 2**63 - 1

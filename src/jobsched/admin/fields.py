@@ -5,6 +5,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
+from jobsched.values import is_storable
+
 MOST_ITEMS = 200
 
 
@@ -12,11 +14,6 @@ class Fields(BaseModel):
     """A query, body or form: a field that it does not know is refused."""
 
     model_config = ConfigDict(extra="forbid")
-
-
-def is_storable(text: str) -> bool:
-    """Whether a database can keep the text: no NUL, no half of a surrogate pair."""
-    return "\x00" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _storable(text: str) -> str:

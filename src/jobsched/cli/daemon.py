@@ -13,8 +13,8 @@ import click
 from jobsched import documents, phrases
 from jobsched.cli import events, options, tables
 from jobsched.cli.printing import show
-from jobsched.cli.target import Target
-from jobsched.model import FiringStatus, ScheduleState, SyncReport
+from jobsched.cli.target import Target, warn_without_daemon
+from jobsched.model import FiringStatus, JobRunStatus, ScheduleState, SyncReport
 
 if TYPE_CHECKING:
     from jobsched.scheduler import Scheduler
@@ -101,12 +101,16 @@ def exec_(
     if as_json:
         show(documents.firing_with_runs(firing))
     else:
-        for run_ in phrases.failed_runs(firing):
-            click.echo(phrases.harmless(run_.traceback or phrases.failure(run_)).rstrip())
-        click.echo(
-            f"Firing {firing.id} of job {job}: {tables.styled(firing.status)}, "
-            f"took {phrases.took(firing)}"
-        )
+        for run_ in firing.runs:
+            if run_.status in (JobRunStatus.FAILED, JobRunStatus.LOST):
+                click.echo(phrases.harmless(run_.traceback or phrases.failure(run_)).rstrip())
+        how = f"Firing {firing.id} of job {job}: {tables.styled(firing.status)}"
+        if firing.status is FiringStatus.WAITING:
+            again = phrases.moment(firing.available_at.replace(microsecond=0))
+            click.echo(f"{how}: a daemon tries it again, at {again} or later.")
+            warn_without_daemon(context.obj.scheduler())
+        else:
+            click.echo(f"{how}, took {phrases.took(firing)}")
     context.exit(0 if firing.status is FiringStatus.SUCCESS else 1)
 
 

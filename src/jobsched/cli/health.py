@@ -23,7 +23,7 @@ NEXT_SHOWN = 5
 )
 @click.option(
     "--max-age",
-    type=click.FloatRange(min=0, min_open=True),
+    type=click.FloatRange(0, 10**9, min_open=True),
     metavar="SECONDS",
     help="The latest heartbeat of a daemon must not be older than this.",
 )

@@ -35,7 +35,9 @@ from jobsched.model import Firing, FiringStatus, JobRun
     type=click.Choice([status.value for status in FiringStatus], case_sensitive=False),
     help="Only firings that stand so.",
 )
-@click.option("--before", type=int, metavar="FIRING", help="Only firings older than this one.")
+@click.option(
+    "--before", type=options.ID, metavar="FIRING", help="Only firings older than this one."
+)
 @click.option("--runs", is_flag=True, help="Show the job runs of each firing too.")
 @options.as_json
 @click.pass_obj

@@ -35,8 +35,12 @@ Said = tuple[LogLine, JobRun | None]
     )
 )
 @click.argument("schedule_id", required=False, metavar="[ID]")
-@click.option("--firing", "firing_id", type=int, metavar="N", help="The logs of this firing.")
-@click.option("--run", "run_id", type=int, metavar="N", help="The logs of this job run alone.")
+@click.option(
+    "--firing", "firing_id", type=options.ID, metavar="N", help="The logs of this firing."
+)
+@click.option(
+    "--run", "run_id", type=options.ID, metavar="N", help="The logs of this job run alone."
+)
 @click.option("-f", "--follow", is_flag=True, help="Go on until the firing has ended.")
 @click.option(
     "-n",

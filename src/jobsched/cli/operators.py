@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from jobsched.scheduler import Scheduler
 
 schedules_argument = click.argument("schedule_ids", nargs=-1, required=True, metavar="ID...")
-firing_argument = click.argument("firing_id", type=int, metavar="FIRING")
+firing_argument = click.argument("firing_id", type=options.ID, metavar="FIRING")
 
 
 @click.command(
@@ -45,6 +45,8 @@ def enable(
         declared = state.declaration
         if not state.in_environment:
             return f"Enabled {declared.id}, but not here: it {phrases.not_here(state)}."
+        if state.next_run_at is None:
+            return f"Enabled {declared.id}, but it has no occurrence to come."
         coming = phrases.when(state.next_run_at, now, declared.timing.timezone)
         return f"Enabled {declared.id}; next run {coming}."
 

@@ -11,6 +11,8 @@ import click
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+ID = click.IntRange(1, 2**63 - 1)
+"""The id of a firing or a job run, as a database can have it."""
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for a program to read.")
 app_argument = click.argument("app", required=False, metavar="[APP]")
 

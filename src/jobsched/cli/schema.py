@@ -6,6 +6,7 @@ from jobsched import documents, phrases
 from jobsched.cli import options
 from jobsched.cli.printing import show
 from jobsched.cli.target import Target
+from jobsched.values import LONGEST_RETENTION_DAYS
 
 
 @click.command(epilog=options.examples("jobsched check myapp.jobs:scheduler"))
@@ -43,7 +44,7 @@ def migrate(context: click.Context, only_check: bool) -> None:
     Daemons do so at their start, unless JOBSCHED_AUTO_MIGRATE=false.
     """
     target: Target = context.obj
-    scheduler = target.scheduler(make_file=True)
+    scheduler = target.scheduler(make_file=not only_check)
     if only_check:
         from jobsched.store import schema
 
@@ -61,7 +62,7 @@ def migrate(context: click.Context, only_check: bool) -> None:
 @click.option("--dry-run", is_flag=True, help="Only count what would be deleted.")
 @click.option(
     "--days",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, LONGEST_RETENTION_DAYS),
     metavar="N",
     help="Delete what ended more than N days ago, instead of JOBSCHED_RETENTION_DAYS.",
 )

@@ -24,13 +24,28 @@ def call(job: Job, context: JobContext, around: Around | None) -> Any:
 
 def _call(job: Job, context: JobContext, around: Around | None) -> Any:
     with _surroundings(context, around):
-        return job.function(**job.arguments(context.params, context))
+        return _finished(job, job.function(**job.arguments(context.params, context)))
 
 
 async def call_async(job: Job, context: JobContext, around: Around | None) -> Any:
     """Await an async job; what it returns, and whatever it raises."""
     async with _entered(_surroundings(context, around)):
-        return await job.function(**job.arguments(context.params, context))
+        return _finished(job, await job.function(**job.arguments(context.params, context)))
+
+
+def _finished(job: Job, result: Any) -> Any:
+    """What the job returned; raises TypeError for work that nobody would ever do."""
+    if not (
+        inspect.isawaitable(result) or inspect.isgenerator(result) or inspect.isasyncgen(result)
+    ):
+        return result
+    if inspect.iscoroutine(result) or inspect.isgenerator(result):
+        result.close()
+    raise TypeError(
+        f"job {job.name!r} returned a {type(result).__name__}, and nothing of it has run: where a "
+        "decorator stands between @job and `async def`, make its wrapper `async def` too and await "
+        "the function; else do the work in the job itself"
+    )
 
 
 class Call:

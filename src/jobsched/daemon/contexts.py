@@ -1,6 +1,7 @@
 """The context that a job run gets in the process that executes it."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 from jobsched.context import CancelSignal, JobContext
@@ -31,7 +32,7 @@ def context_for(
         scheduled_for=firing.scheduled_for,
         attempt=run.attempt,
         trigger=firing.trigger,
-        params=firing.params,
+        params=deepcopy(dict(firing.params)),  # the firing's other jobs get the same
         log=job_logger(run.job_name),
         cancelled=signal,
         idempotency_key=f"{firing.app}:{firing.id}:{run.job_name}",

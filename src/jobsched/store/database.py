@@ -292,6 +292,8 @@ def _said(error: sa.exc.DBAPIError) -> str:
 _LOST_MYSQL = frozenset({1213, 1205, 1020})
 # Serialization failure, deadlock, lock not available.
 _LOST_POSTGRESQL = frozenset({"40001", "40P01", "55P03"})
+# What stands in the file is no database, or no longer one: sqlite3 has no class of its own for it.
+_BROKEN_SQLITE = frozenset({"SQLITE_NOTADB", "SQLITE_CORRUPT"})
 # A check that a row failed, such as JSON's on MariaDB and MySQL: PyMySQL calls it operational.
 _ROW_MYSQL = frozenset({4025, 3819, 3140})
 
@@ -312,6 +314,8 @@ def _is_operational(error: sa.exc.DBAPIError) -> bool:
     operational = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.InternalError)
     if _number(error) in _ROW_MYSQL:
         return False
+    if getattr(error.orig, "sqlite_errorname", "") in _BROKEN_SQLITE:
+        return True
     return error.connection_invalidated or isinstance(error, operational)
 
 

@@ -79,6 +79,12 @@ def runs_of(tx: Transaction, firing_ids: Sequence[int]) -> dict[int, tuple[JobRu
     }
 
 
+def with_failures(tx: Transaction, found: Sequence[Firing]) -> tuple[Firing, ...]:
+    """The firings; those that failed with their job runs, which say why."""
+    runs = runs_of(tx, [one.id for one in found if one.status is FiringStatus.FAILED])
+    return tuple(replace(one, runs=runs.get(one.id, ())) for one in found)
+
+
 def _with_runs(tx: Transaction, found: Sequence[Firing]) -> list[Firing]:
     runs = runs_of(tx, [one.id for one in found])
     return [replace(one, runs=runs[one.id]) for one in found]

@@ -17,11 +17,11 @@ def enable(
     Raises NotFoundError, and ConflictError for a schedule that has left the code.
     """
     state = schedules.not_retired(schedules.state(tx, app, schedule_id, lock=True))
-    if state.enabled and state.problem is None:
-        return state
     next_run_at = state.next_run_at if state.enabled else None
     if next_run_at is None and state.in_environment:
         next_run_at = first_after(state.declaration, tx.now, state.last_scheduled_for)
+    if state.enabled and state.problem is None and next_run_at == state.next_run_at:
+        return state
     return _switch(tx, state, True, next_run_at, by, reason)
 
 

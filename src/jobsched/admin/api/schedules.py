@@ -28,11 +28,11 @@ from jobsched.admin.refusal import RefusalError
 from jobsched.admin.response import Response, json_response
 from jobsched.admin.reticence import shown_schedule
 from jobsched.admin.routes import Call, Route
+from jobsched.arguments import LONGEST_KEY
 from jobsched.cron.words import in_words
 from jobsched.errors import DeclarationError
 from jobsched.model import ScheduleState
 from jobsched.occurrences import upcoming
-from jobsched.operations import LONGEST_KEY
 from jobsched.planning.health import is_overdue
 from jobsched.store import overview, stats
 from jobsched.store import schedules as stored

@@ -19,6 +19,9 @@ MOST = 150
 """How many occurrences of a schedule are worked out; of one that is due more often, its rate
 stands for the rest."""
 
+NEXT = timedelta(hours=1)
+"""For how long from now a lane ought to show what comes."""
+
 ENOUGH = 6000
 """How many occurrences are worked out for one picture, beside those that are known already."""
 
@@ -41,18 +44,29 @@ class Calculator:
     """Works out occurrences for one picture, and stops when that was enough."""
 
     def __init__(self, now: datetime, enough: int = ENOUGH) -> None:
-        self.hour = now.replace(minute=0, second=0, microsecond=0)
+        self.minute = now.replace(second=0, microsecond=0)
+        self.hour = self.minute.replace(minute=0)
         self._left = enough
         self.cut = 0
         """How many schedules were left out."""
 
     def of(self, timing: Timing) -> Coming:
         """What comes of this timing; nothing after enough of them, or if it cannot be read."""
-        missed = _worked_out.cache_info().misses
         if self._left <= 0:
             self.cut += 1
             return _NOTHING
-        found = _worked_out(timing, self.hour)
+        return self._worked_out(timing, self.hour)
+
+    def shown(self, timing: Timing) -> Coming:
+        """The same for a lane; of what is due often, those that come now are in it, too."""
+        found = self.of(timing)
+        if not found.goes_on or found.times[-1] >= self.minute + NEXT or self._left <= 0:
+            return found
+        return self._worked_out(timing, self.minute)
+
+    def _worked_out(self, timing: Timing, since: datetime) -> Coming:
+        missed = _worked_out.cache_info().misses
+        found = _worked_out(timing, since)
         if _worked_out.cache_info().misses > missed:
             self._left -= len(found.times) + 1
         return found
@@ -88,6 +102,6 @@ def _slots(times: Sequence[datetime], hour: datetime, goes_on: bool) -> tuple[in
         counts[(at - hour) // SLOT] += 1
     if goes_on:
         between = (times[-1] - times[0]) / (len(times) - 1)
-        first = (times[-1] - hour) // SLOT + 1
+        first = (times[-1] - hour) // SLOT  # this slot may be cut in its midst
         counts[first:] = [max(1, round(SLOT / between))] * (SLOTS - first)
     return tuple(counts)

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -64,7 +64,7 @@ def firings(call: Call) -> Response:
         found = listing.firings(
             tx, app, _wanted(query), before=cursors.number(query.cursor), limit=query.limit
         )
-        return replace(found, items=_with_failures(tx, found.items)), *_names(tx, app)
+        return replace(found, items=history.with_failures(tx, found.items)), *_names(tx, app)
 
     found, schedules, jobs = call.scheduler.read(read)
     rows = [as_seen(call.actor, one) for one in found.items]
@@ -140,12 +140,6 @@ def _wanted(query: FiringFilters) -> FiringFilter:
     )
 
 
-def _with_failures(tx: Transaction, found: Sequence[Firing]) -> tuple[Firing, ...]:
-    """Those that failed with their job runs, which say why."""
-    runs = history.runs_of(tx, [one.id for one in found if one.status is FiringStatus.FAILED])
-    return tuple(replace(one, runs=runs.get(one.id, ())) for one in found)
-
-
 def _names(tx: Transaction, app: str) -> tuple[list[str], list[str]]:
     return (
         selections.schedule_ids(tx, app, limit=NAMES),
@@ -194,7 +188,7 @@ def _rows(tx: Transaction, call: Call) -> Iterator[tuple[str, ...]]:
             tx, call.scheduler.app, _wanted(call.query), before=before, limit=left
         )
         for at in range(0, len(found.items), FAILURES_AT_ONCE):
-            part = _with_failures(tx, found.items[at : at + FAILURES_AT_ONCE])
+            part = history.with_failures(tx, found.items[at : at + FAILURES_AT_ONCE])
             yield from (_row(as_seen(call.actor, one)) for one in part)
         left -= len(found.items)
         if found.next is None or left <= 0:

@@ -1,6 +1,7 @@
 """One schedule: when it is due, what it does then, and how that has gone."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from itertools import islice
 from zoneinfo import ZoneInfo
@@ -8,6 +9,7 @@ from zoneinfo import ZoneInfo
 from jobsched import phrases
 from jobsched.admin.pages import sentences
 from jobsched.admin.pages.filters import address
+from jobsched.admin.pages.firing import as_seen
 from jobsched.admin.pages.rendering import render, segment
 from jobsched.admin.pages.schedules import words
 from jobsched.admin.permissions import Permission
@@ -22,7 +24,7 @@ from jobsched.model import LIVE_FIRINGS, Firing, JobDefinition, ScheduleState
 from jobsched.occurrences import upcoming
 from jobsched.planning.health import is_overdue
 from jobsched.planning.plan import select
-from jobsched.store import definitions, overview, stats
+from jobsched.store import definitions, history, overview, stats
 from jobsched.store import schedules as stored
 from jobsched.store.database import Transaction
 from jobsched.store.listing import FiringFilter
@@ -51,7 +53,7 @@ class Found:
 
 def schedule(call: Call) -> Response:
     """The page."""
-    found = call.scheduler.read(lambda tx: _read(tx, call.scheduler.app, call.path["id"]))
+    found = call.scheduler.read(lambda tx: _read(tx, call, call.path["id"]))
     state = found.state
     zone = zone_of(state)
     all_firings = address(call, "/firings", {"schedule": state.declaration.id})
@@ -110,7 +112,10 @@ def plan(
         return (), str(error)
 
 
-def _read(tx: Transaction, app: str, schedule_id: str) -> Found:
+def _read(tx: Transaction, call: Call, schedule_id: str) -> Found:
+    app = call.scheduler.app
+    latest = listed(tx, app, FiringFilter(schedule_id=schedule_id), limit=FIRINGS)
+    told = history.with_failures(tx, latest.items)
     state = stored.state(tx, app, schedule_id)
     return Found(
         now=tx.now,
@@ -119,7 +124,7 @@ def _read(tx: Transaction, app: str, schedule_id: str) -> Found:
         jobs=definitions.current(tx, app),
         figures=stats.schedule_stats(tx, app, [schedule_id])[schedule_id],
         outcomes=stats.outcomes_by_day(tx, app, schedule_id, tx.now - CALENDAR, zone_of(state)),
-        firings=listed(tx, app, FiringFilter(schedule_id=schedule_id), limit=FIRINGS),
+        firings=replace(latest, items=tuple(as_seen(call.actor, one) for one in told)),
     )
 
 

@@ -16,10 +16,10 @@ from jobsched.admin.pages.schedule import occurrences, plan
 from jobsched.admin.permissions import Permission
 from jobsched.admin.response import Response, see_other
 from jobsched.admin.routes import Call, Route
+from jobsched.arguments import LONGEST_KEY
 from jobsched.errors import ConflictError, ParameterError
 from jobsched.fixed import fixed
 from jobsched.model import Firing, ScheduleState
-from jobsched.operations import LONGEST_KEY
 from jobsched.planning.facts import Facts
 from jobsched.planning.health import live_daemons
 from jobsched.store import definitions, overview, workers

@@ -151,7 +151,7 @@ def _lane(
     end: datetime,
 ) -> Lane:
     declared = state.declaration
-    comes = calculator.of(declared.timing) if _fires(state) else None
+    comes = calculator.shown(declared.timing) if _fires(state) else None
     return Lane(
         id=declared.id,
         name=declared.name or declared.id,
