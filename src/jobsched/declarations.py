@@ -295,7 +295,8 @@ def _contradictions(schedule: Schedule) -> Iterator[str]:
         yield f"end={schedule.end} is before start={schedule.start}: it would never run"
     elif len(timings) == 1 and _is_never_due(schedule):
         bounds = " and ".join(_given(schedule, "start", "end"))
-        yield f"{timings[0]} has no occurrence within {bounds}: it would never run"
+        within = f" within {bounds}" if bounds else ""
+        yield f"{timings[0]} has no occurrence{within}: it would never run"
     if schedule.start_deadline and schedule.jitter and schedule.start_deadline <= schedule.jitter:
         yield (
             f"start_deadline={schedule.start_deadline} is not longer than "

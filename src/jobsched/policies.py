@@ -118,7 +118,12 @@ def _parse_backoff(value: object) -> Backoff:
 
 
 def _unknown(field: str) -> str:
-    if field in ("cron", "every", "at", "schedule", "timezone"):
+    if field == "schedule":
+        return (
+            "a job has no schedule=: a Schedule says when it runs: "
+            "Schedule(id=..., cron=..., jobs=[...])"
+        )
+    if field in ("cron", "every", "at", "timezone"):
         return (
             f"{field}= belongs to a Schedule, which says when jobs run: "
             f"Schedule(id=..., {field}=..., jobs=[...])"

@@ -51,7 +51,7 @@ def _duration(*, zero: bool = False) -> BeforeValidator:
 def _whole_number(value: object) -> int:
     text = str(value).strip()
     if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < 1:
-        raise ValueError("must be a whole number, 1 or more")
+        raise ValueError("must be a whole number, 1 or more, of at most 9 digits")
     return int(text)
 
 
