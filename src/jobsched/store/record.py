@@ -42,7 +42,9 @@ def record(tx: Transaction, batch: Batch, now: datetime | None = None) -> Record
         endings.write(tx, batch)
         failpoint("record.ended")
         _log(tx, batch.logs)
-        return Recorded(tx.now, frozenset(), _do_others_wait(tx, batch), {})
+        return Recorded(
+            tx.now, frozenset(), do_others_wait(tx, batch.firing_ends[0].firing.app), {}
+        )
     leaving = batch.leaving()
     locked = schedules.lock(tx, [one.schedule_id for one in leaving if one.schedule_id])
     wanted = batch.firing_ids()
@@ -112,10 +114,9 @@ def _others_wait(table: sa.Table) -> sa.ColumnElement[bool]:
     return firings.waiting(table.alias("other"), table.c.app).label("others_wait")
 
 
-def _do_others_wait(tx: Transaction, batch: Batch) -> bool:
+def do_others_wait(tx: Transaction, app: str) -> bool:
     """The same hint, asked for last: what was queued while this waited for a lock is seen."""
     statement = tx.statements.get(_others_wait_statement)
-    app = batch.firing_ends[0].firing.app
     return bool(tx.connection.execute(statement, {"app": app}).scalar_one())
 
 

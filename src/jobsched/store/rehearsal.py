@@ -15,4 +15,5 @@ def rehearse(tx: Transaction, app: str, worker_id: str) -> None:
     schedules.lock(tx, [""])
     record.lock_firings(tx, [0], worker_id)
     endings.rehearse(tx)
+    record.do_others_wait(tx, app)
     many.rehearse(tx)
