@@ -206,7 +206,7 @@ def test_an_unchanged_home_is_quicker(home: Client, hundred: Site) -> None:
 
 STATEMENTS = {
     "/": 9,
-    "/schedules/{id}": 10,
+    "/schedules/{id}": 11,
     "/schedules/{id}/run": 4,
     "/schedules/{id}/pause": 4,
     "/schedules/{id}/enable": 4,
