@@ -21,7 +21,8 @@ DAY = timedelta(days=1)
 
 
 def soon() -> datetime:
-    return SystemClock().now() + timedelta(seconds=2)
+    """When the daemon has surely started: what is due before its sync is due tomorrow only."""
+    return SystemClock().now() + timedelta(seconds=6)
 
 
 def test_more_than_there_are_slots_run_in_due_order(
