@@ -10,7 +10,7 @@ project = "jobsched"
 author = "jobsched contributors"
 pyproject = Path(__file__).parents[1] / "pyproject.toml"
 release = tomllib.loads(pyproject.read_text("utf-8"))["project"]["version"]
-copyright = author  # noqa: A001 - Sphinx's own name
+project_copyright = author
 
 extensions = [
     "myst_parser",

@@ -11,12 +11,12 @@ from sqlalchemy import orm
 from jobsched.arguments import (
     checked_key,
     checked_number,
+    checked_params,
     checked_reason,
     checked_time,
     checked_who,
 )
 from jobsched.errors import ConfigurationError, ConflictError, DeclarationError
-from jobsched.json_values import parse_params
 from jobsched.model import Firing, ScheduleState
 from jobsched.reading import Reading
 from jobsched.registry import Registry
@@ -73,9 +73,7 @@ class Operations(Reading):
         firing. Raises NotFoundError, ParameterError, and ConflictError when a manual firing waits
         already or the schedule has left the code.
         """
-        wanted = Request(
-            parse_params({} if params is None else params), checked_key(key), checked_who(by)
-        )
+        wanted = Request(checked_params(params), checked_key(key), checked_who(by))
         return self._change(
             lambda tx: request.trigger(tx, self.app, id, wanted, self._refuse_values)
         )
@@ -94,9 +92,7 @@ class Operations(Reading):
         NotFoundError and ParameterError.
         """
         name = job_name(job)
-        wanted = Request(
-            parse_params({} if params is None else params), checked_key(key), checked_who(by)
-        )
+        wanted = Request(checked_params(params), checked_key(key), checked_who(by))
         self._refuse_values([name], wanted.params)
         return self._change(lambda tx: request.trigger_job(tx, self.app, name, wanted))
 
@@ -119,16 +115,16 @@ class Operations(Reading):
         transaction has just written the key and this one cannot see it.
         """
         name = job_name(job)
-        wanted = Request(
-            parse_params({} if params is None else params), checked_key(key), checked_who(by)
-        )
+        wanted = Request(checked_params(params), checked_key(key), checked_who(by))
         if run_at is not None:
             run_at = checked_time("run_at", run_at)
         self._refuse_values([name], wanted.params)
         if session is None:
             return self._change(lambda tx: request.enqueue(tx, self.app, name, wanted, run_at))
         tx = self.database.transaction(_connection_of(session))
-        firing = _saved(tx, wanted.key, lambda: request.enqueue(tx, self.app, name, wanted, run_at))
+        firing = _in_savepoint(
+            tx, wanted.key, lambda: request.enqueue(tx, self.app, name, wanted, run_at)
+        )
         hints.announce(tx)
         return firing
 
@@ -164,8 +160,8 @@ class Operations(Reading):
         In short transactions, until nothing is left; how many rows of each kind went. With
         `dry_run` they are counted only. Live firings are never touched.
         """
-        if days is not None and checked_number("days", days) > LONGEST_RETENTION_DAYS:
-            raise DeclarationError(f"days={days}: must be 1 to {LONGEST_RETENTION_DAYS}")
+        if days is not None:
+            checked_number("days", days, at_most=LONGEST_RETENTION_DAYS)
         self._need_tables()
         length = timedelta(days=self.settings.retention_days if days is None else days)
 
@@ -226,7 +222,7 @@ def _connection_of(session: Any) -> sa.Connection:
     raise ConfigurationError(f"session={type(session).__name__}: {hint}")
 
 
-def _saved(tx: Transaction, key: str | None, work: Callable[[], T]) -> T:
+def _in_savepoint(tx: Transaction, key: str | None, work: Callable[[], T]) -> T:
     """What `work` returns; once more if another transaction has written the same key meanwhile.
 
     The host's transaction goes on from before the first try. SQLite has one writer.

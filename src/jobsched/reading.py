@@ -90,9 +90,8 @@ class Reading:
         and DeclarationError for a filter that cannot be.
         """
         wanted = None if status is None else checked_status(status)
-        for name, at in (("since", since), ("until", until)):
-            if at is not None:
-                checked_time(name, at)
+        begin = None if since is None else checked_time("since", since)
+        end = None if until is None else checked_time("until", until)
         checked_number("limit", limit)
         if before is not None:
             checked_number("before", before)
@@ -105,8 +104,8 @@ class Reading:
                 self.app,
                 schedule_id=id,
                 status=wanted,
-                since=since,
-                until=until,
+                since=begin,
+                until=end,
                 before=before,
                 limit=limit,
             )

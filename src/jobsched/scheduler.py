@@ -13,7 +13,7 @@ from typing import Any, Self
 import sqlalchemy as sa
 
 from jobsched import phrases, soundness
-from jobsched.arguments import checked_who
+from jobsched.arguments import checked_params, checked_who
 from jobsched.clock import Clock, SystemClock
 from jobsched.daemon import interpreter, stopping
 from jobsched.daemon.calling import Around
@@ -25,7 +25,6 @@ from jobsched.declarations import Declarations, Schedule
 from jobsched.durations import Duration, parse_duration
 from jobsched.errors import ConfigurationError, DeclarationError
 from jobsched.executors import JobExecutor, ThreadExecutor
-from jobsched.json_values import parse_params
 from jobsched.locks import DatabaseLock, LockBackend
 from jobsched.model import Firing, SyncReport
 from jobsched.operations import Operations, job_name
@@ -211,8 +210,7 @@ class Scheduler(Operations):
         """
         self.migrate_if_allowed()
         found = self.registry.get(job_name(job))
-        wanted = parse_params({} if params is None else params)
-        who = checked_who(by)
+        wanted, who = checked_params(params), checked_who(by)
         request.refuse_unfit(wanted, [found.definition], f"job {found.name!r}")
         found.check(wanted)
         firing_id = execute_here(self._parts(), found, wanted, who)
@@ -305,12 +303,8 @@ class Scheduler(Operations):
         named = dict(given) if isinstance(given, Mapping) else {}
         if given is not None and not isinstance(given, Mapping):
             named["default"] = given
-        for one in jobs.values():
-            if one.executor is not None and one.executor not in named:
-                raise ConfigurationError(
-                    f"job {one.name!r} ({one.place}) wants executor {one.executor!r}; give it as "
-                    f"Scheduler(executor={{{one.executor!r}: …}})"
-                )
+        if missing := soundness.missing_executors(jobs.values(), given):
+            raise ConfigurationError(missing[0])
         if "default" not in named:
             if self._own_executor is None:
                 self._own_executor = ThreadExecutor(self.settings.max_workers)

@@ -23,7 +23,7 @@ from pydantic_settings import (
 
 from jobsched.durations import Duration, parse_duration, parse_duration_text
 from jobsched.errors import ConfigurationError
-from jobsched.values import did_you_mean, parse_name
+from jobsched.values import LONGEST_RETENTION_DAYS, did_you_mean, parse_name
 
 PREFIX = "JOBSCHED_"
 ALIASES = {
@@ -48,11 +48,15 @@ def _duration(*, zero: bool = False) -> BeforeValidator:
     return BeforeValidator(parse)
 
 
-def _whole_number(value: object) -> int:
-    text = str(value).strip()
-    if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < 1:
-        raise ValueError("must be a whole number, 1 or more, of at most 9 digits")
-    return int(text)
+def _count(at_most: int) -> BeforeValidator:
+    def parse(value: object) -> int:
+        text = str(value).strip()
+        is_number = not isinstance(value, bool) and re.fullmatch(r"[0-9]{1,9}", text)
+        if not is_number or not 1 <= int(text) <= at_most:
+            raise ValueError(f"must be a whole number, 1 or more, at most {at_most}")
+        return int(text)
+
+    return BeforeValidator(parse)
 
 
 def _flag(value: object) -> bool:
@@ -81,7 +85,6 @@ def _table_prefix(value: object) -> str:
     return value
 
 
-Count = Annotated[int, BeforeValidator(_whole_number)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Length = Annotated[timedelta, _duration()]
 
@@ -117,11 +120,11 @@ class Settings(BaseSettings):
     """A worker without a heartbeat for so long is lost; also from LOCK_TIMEOUT_MS."""
     shutdown_grace: Annotated[timedelta, _duration(zero=True)] = timedelta(seconds=30)
     """How long running jobs may take to end when the daemon is told to stop."""
-    max_workers: Count = 10
+    max_workers: Annotated[int, _count(10**9 - 1)] = 10
     """How many jobs run at once in one daemon."""
     environment: Annotated[str, BeforeValidator(parse_name)] = "production"
     """Which schedules fire here, of those that name environments."""
-    retention_days: Count = 30
+    retention_days: Annotated[int, _count(LONGEST_RETENTION_DAYS)] = 30
     """How many days the history of ended firings is kept."""
     auto_migrate: Flag = True
     """Whether the tables are created and upgraded at start."""

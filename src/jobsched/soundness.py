@@ -1,7 +1,7 @@
 """What is wrong with what a Scheduler was given: its declarations, executors, lock and the rest."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 
 from jobsched.daemon.calling import Around
@@ -12,7 +12,7 @@ from jobsched.locks import LockBackend
 from jobsched.model import JobDefinition, ScheduleDeclaration
 from jobsched.planning.check import problems
 from jobsched.planning.plan import select
-from jobsched.registry import Registry
+from jobsched.registry import Job, Registry
 from jobsched.values import shown
 
 
@@ -30,9 +30,23 @@ def wrong_declarations(
             jobs[one.name] = one.definition
         except DeclarationError as error:
             wrong.append(str(error))
+    wrong += missing_executors(registry, executors)
     wrong += _unreachable_jobs(registry, executors, around)
     declared = [one.declaration for one in schedules]
     return wrong + (problems(declared, jobs) or _wrong_values(declared, jobs, registry))
+
+
+def missing_executors(
+    jobs: Iterable[Job], executors: JobExecutor | Mapping[str, JobExecutor] | None
+) -> list[str]:
+    """Jobs that name an executor which the Scheduler was not given."""
+    named = executors if isinstance(executors, Mapping) else {"default": executors}
+    return [
+        f"job {one.name!r} ({one.place}) wants executor {one.executor!r}; give it as "
+        f"Scheduler(executor={{{one.executor!r}: …}})"
+        for one in jobs
+        if one.executor is not None and one.executor not in named
+    ]
 
 
 def _unreachable_jobs(
@@ -42,13 +56,8 @@ def _unreachable_jobs(
 ) -> list[str]:
     """Jobs whose executor runs them in another process, which could not find them."""
     named = executors if isinstance(executors, Mapping) else {"default": executors}
-    found: list[str | None] = []
+    found = []
     for one in registry:
-        if one.executor is not None and one.executor not in named:
-            found.append(
-                f"job {one.name!r} ({one.place}) wants executor {one.executor!r}; give it as "
-                f"Scheduler(executor={{{one.executor!r}: …}})"
-            )
         executor = named.get(one.executor or "default")
         if isinstance(executor, RemoteExecutor):
             found.append(executor.problem(one, around))

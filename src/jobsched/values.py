@@ -50,9 +50,10 @@ def parse_choice(kind: type[E]) -> Callable[[Any], E]:
     """A parser of one of the values of `kind`, in any letter case."""
 
     def parse(value: Any) -> E:
-        text = value.lower() if isinstance(value, str) else value
-        if text in list(kind):
-            return kind(text)
+        text = value.casefold() if isinstance(value, str) else value
+        for one in kind:
+            if one.value.casefold() == text:
+                return one
         guess = did_you_mean(str(value), [one.value for one in kind])
         raise ValueError(f"must be one of {', '.join(repr(one.value) for one in kind)}{guess}")
 
@@ -118,8 +119,9 @@ def shown(value: object) -> str:
 
 def did_you_mean(wanted: str, known: Iterable[str], *, prefix: str = "") -> str:
     """`; did you mean 'x'?`, or nothing when no known name is close; `prefix` is said before it."""
-    close = difflib.get_close_matches(wanted, list(known), n=1)
-    return f"; did you mean {prefix + close[0]!r}?" if close else ""
+    spelled = {name.casefold(): name for name in known}
+    close = difflib.get_close_matches(wanted.casefold(), spelled, n=1)
+    return f"; did you mean {prefix + spelled[close[0]]!r}?" if close else ""
 
 
 def _tzinfo(zone: str) -> str:

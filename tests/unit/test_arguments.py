@@ -22,22 +22,22 @@ def scheduler() -> Scheduler:
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
-        (lambda s: s.firing("1"), r"firing_id='1': must be a whole number, 1 or more"),
+        (lambda s: s.firing("1"), "firing_id='1': must be a whole number, not str"),
         (lambda s: s.firing(True), "firing_id=True: must be a whole number"),
         (lambda s: s.firing(10**30), "firing_id=1000"),
         (lambda s: s.job_run(0), "run_id=0: "),
         (lambda s: s.cancel("1"), "firing_id='1': "),
         (lambda s: s.retry(None), "firing_id=None: "),
-        (lambda s: s.history(limit=-1), "limit=-1: must be a whole number, 1 or more"),
-        (lambda s: s.history(status="GONE"), "status='GONE': must be one of QUEUED, RUNNING, "),
-        (lambda s: s.history(status="FAILD"), "did you mean 'FAILED'"),
+        (lambda s: s.history(limit=-1), "limit=-1: must be 1 or more"),
+        (lambda s: s.history(status="GONE"), "status='GONE': must be one of 'QUEUED', 'RUNNING', "),
+        (lambda s: s.history(status="faild"), "did you mean 'FAILED'"),
         (lambda s: s.history(since=NOON.replace(tzinfo=None)), "since=.*naive datetime names no"),
         (lambda s: s.history(until="today"), "until='today': must be a datetime"),
         (lambda s: s.logs(firing_id=1, limit=0), "limit=0: "),
-        (lambda s: s.logs(firing_id=1, after=-1), "after=-1: must be a whole number, 0 or more"),
+        (lambda s: s.logs(firing_id=1, after=-1), "after=-1: must be 0 or more"),
         (lambda s: s.next_runs("s", -1), "n=-1: "),
         (lambda s: s.next_runs("s", None), "n=None: "),
-        (lambda s: s.prune(days=10**9), "days=1000000000: must be 1 to 36500"),
+        (lambda s: s.prune(days=10**9), "days=1000000000: must be at most 36500"),
         (lambda s: s.prune(days="x"), "days='x': must be a whole number"),
         (lambda s: s.health(max_age=float("nan")), "max_age=nan: "),
         (lambda s: s.enable("s", by="u" * 201), "by='u.*': must be text of 1 to 200 characters"),
@@ -65,7 +65,7 @@ def test_a_wrong_argument_is_refused_by_name(
 @pytest.mark.parametrize("n", [None, -1, "3", True])
 def test_a_schedule_lists_a_number_of_occurrences(n: Any) -> None:
     """Anything else is refused, instead of listing for ever."""
-    with pytest.raises(DeclarationError, match=r"n=.*must be a whole number, 0 or more"):
+    with pytest.raises(DeclarationError, match=r"n=.*must be (a whole number, not|0 or more)"):
         Schedule("s", every=60).next_runs(n)
 
 

@@ -143,6 +143,7 @@ def test_keywords_are_timedeltas_or_seconds() -> None:
         ("JOBSCHED_MAX_WORKERS", "ten", ["'ten'", "whole number"]),
         ("JOBSCHED_MAX_WORKERS", "1.5", ["'1.5'", "whole number"]),
         ("JOBSCHED_RETENTION_DAYS", "0", ["'0'", "1 or more"]),
+        ("JOBSCHED_RETENTION_DAYS", "36501", ["36501", "at most 36500"]),
         ("JOBSCHED_ENVIRONMENT", " x", ["' x'", "blank"]),
         ("JOBSCHED_TABLE_PREFIX", "1-", ["'1-'", "letters"]),
         ("JOBSCHED_TABLE_PREFIX", "x" * 31, ["at most 30"]),

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
-from jobsched.values import is_storable
+from jobsched.values import parse_text
 
 MOST_ITEMS = 200
 
@@ -14,12 +14,6 @@ class Fields(BaseModel):
     """A query, body or form: a field that it does not know is refused."""
 
     model_config = ConfigDict(extra="forbid")
-
-
-def _storable(text: str) -> str:
-    if not is_storable(text):
-        raise ValueError("holds a NUL or half a surrogate pair, which no database keeps")
-    return text
 
 
 def _of_our_times(at: datetime) -> datetime:
@@ -32,7 +26,7 @@ def _nothing(value: Any) -> Any:
     return None if value == "" else value
 
 
-Text = Annotated[str, AfterValidator(_storable)]
+Text = Annotated[str, AfterValidator(parse_text)]
 """What a database can keep."""
 
 Name = Annotated[Text, Field(max_length=200)]

@@ -108,7 +108,7 @@ def exec_(
         if firing.status is FiringStatus.WAITING:
             again = phrases.moment(firing.available_at.replace(microsecond=0))
             click.echo(f"{how}: a daemon tries it again, at {again} or later.")
-            warn_without_daemon(context.obj.scheduler())
+            warn_without_daemon(scheduler)
         else:
             click.echo(f"{how}, took {phrases.took(firing)}")
     context.exit(0 if firing.status is FiringStatus.SUCCESS else 1)

@@ -21,15 +21,7 @@ from jobsched.model import Firing, FiringStatus, JobRun
     )
 )
 @click.argument("schedule_id", required=False, metavar="[ID]")
-@click.option(
-    "-n",
-    "--limit",
-    "count",
-    type=click.IntRange(1, 1000),
-    default=20,
-    show_default=True,
-    help="How many firings.",
-)
+@options.limit(20, "How many firings.")
 @click.option(
     "--status",
     type=click.Choice([status.value for status in FiringStatus], case_sensitive=False),

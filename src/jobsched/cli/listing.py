@@ -86,15 +86,7 @@ def workers(target: Target, ended: bool, as_json: bool) -> None:
     ),
 )
 @click.argument("schedule_id", metavar="ID|all")
-@click.option(
-    "-n",
-    "--limit",
-    "count",
-    type=click.IntRange(1, 1000),
-    default=5,
-    show_default=True,
-    help="How many.",
-)
+@options.limit(5, "How many.")
 @options.as_json
 @click.pass_obj
 def next_(target: Target, schedule_id: str, count: int, as_json: bool) -> None:

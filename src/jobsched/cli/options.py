@@ -51,6 +51,19 @@ def reason(command: F) -> F:
     return click.option("--reason", metavar="TEXT", help="Why, for the audit log.")(command)
 
 
+def limit(default: int, what: str) -> Callable[[F], F]:
+    """`-n`, `--limit`: how many of a list."""
+    return click.option(
+        "-n",
+        "--limit",
+        "count",
+        type=click.IntRange(1, 1000),
+        default=default,
+        show_default=True,
+        help=what,
+    )
+
+
 def params(command: F) -> F:
     """`--params JSON`, for a command that makes a firing."""
     return click.option(

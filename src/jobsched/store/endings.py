@@ -107,6 +107,7 @@ def _mine(table: sa.Table, given: sa.CTE, settled: sa.CTE) -> sa.Subquery:
     )
 
 
+# Asked of the row that is locked, and of the row that is written, as every guard.
 def _is_mine(firing: sa.FromClause, given: sa.FromClause) -> tuple[sa.ColumnElement[bool], ...]:
     return (
         firing.c.claimed_by == sa.bindparam("worker"),

@@ -42,9 +42,8 @@ def record(tx: Transaction, batch: Batch, now: datetime | None = None) -> Record
         endings.write(tx, batch)
         failpoint("record.ended")
         _log(tx, batch.logs)
-        return Recorded(
-            tx.now, frozenset(), do_others_wait(tx, batch.firing_ends[0].firing.app), {}
-        )
+        others_wait = do_others_wait(tx, batch.firing_ends[0].firing.app)
+        return Recorded(tx.now, frozenset(), others_wait, {})
     leaving = batch.leaving()
     locked = schedules.lock(tx, [one.schedule_id for one in leaving if one.schedule_id])
     wanted = batch.firing_ids()

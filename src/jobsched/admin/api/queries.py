@@ -10,33 +10,28 @@ from jobsched.store.listing import ScheduleSort, ScheduleView
 from jobsched.values import parse_choice
 
 
-def _statuses(kind: Any) -> Any:
-    def parsed(text: str) -> str:
-        for one in text.split(","):
-            parse_status(kind, one)
-        return text
-
-    words = ", ".join(one.value for one in kind)
-    return Annotated[
-        str,
-        StringConstraints(max_length=200),
-        AfterValidator(parsed),
-        Field(description=f"One or several, with commas between them, of {words}"),
-    ]
-
-
-def parse_status(kind: Any, text: str) -> Any:
-    """One status word, in any letter case."""
-    try:
-        return kind(text.strip().upper())
-    except ValueError:
-        parse_choice(kind)(text)
-        raise
-
-
 def chosen(kind: Any, text: str | None) -> tuple[Any, ...]:
     """The statuses that a list is asked for."""
-    return () if text is None else tuple(parse_status(kind, one) for one in text.split(","))
+    parse = parse_choice(kind)
+    return () if text is None else tuple(parse(one.strip()) for one in text.split(","))
+
+
+def _validated(kind: Any) -> AfterValidator:
+    def parsed(text: str) -> str:
+        chosen(kind, text)
+        return text
+
+    return AfterValidator(parsed)
+
+
+def _described(kind: Any) -> Any:
+    words = ", ".join(one.value for one in kind)
+    return Field(description=f"One or several, with commas between them, of {words}")
+
+
+_Words = Annotated[str, StringConstraints(max_length=200)]
+FiringStatuses = Annotated[_Words, _validated(FiringStatus), _described(FiringStatus)]
+RunStatuses = Annotated[_Words, _validated(JobRunStatus), _described(JobRunStatus)]
 
 
 class ScheduleList(Fields):
@@ -62,7 +57,7 @@ class FiringList(Fields):
 
     schedule: Name | None = None
     job: Name | None = Field(None, description="Firings of this single job")
-    status: _statuses(FiringStatus) | None = None  # type: ignore[valid-type] # made above
+    status: FiringStatuses | None = None
     trigger: TriggerType | None = None
     since: Time | None = None
     until: Time | None = None
@@ -73,7 +68,7 @@ class FiringList(Fields):
 class HistoryList(Fields):
     """Which firings of a schedule."""
 
-    status: _statuses(FiringStatus) | None = None  # type: ignore[valid-type] # made above
+    status: FiringStatuses | None = None
     trigger: TriggerType | None = None
     since: Time | None = None
     until: Time | None = None
@@ -88,7 +83,7 @@ class RunList(Fields):
     job: Name | None = None
     firing: Annotated[int, Field(ge=0, lt=2**63)] | None = None
     worker: Name | None = None
-    status: _statuses(JobRunStatus) | None = None  # type: ignore[valid-type] # made above
+    status: RunStatuses | None = None
     since: Time | None = None
     until: Time | None = None
     limit: Limit = 50

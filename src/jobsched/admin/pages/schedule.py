@@ -53,7 +53,7 @@ class Found:
 
 def schedule(call: Call) -> Response:
     """The page."""
-    found = call.scheduler.read(lambda tx: _read(tx, call, call.path["id"]))
+    found = call.scheduler.read(lambda tx: _read(tx, call))
     state = found.state
     zone = zone_of(state)
     all_firings = address(call, "/firings", {"schedule": state.declaration.id})
@@ -112,11 +112,11 @@ def plan(
         return (), str(error)
 
 
-def _read(tx: Transaction, call: Call, schedule_id: str) -> Found:
-    app = call.scheduler.app
+def _read(tx: Transaction, call: Call) -> Found:
+    app, schedule_id = call.scheduler.app, call.path["id"]
+    state = stored.state(tx, app, schedule_id)
     latest = listed(tx, app, FiringFilter(schedule_id=schedule_id), limit=FIRINGS)
     told = history.with_failures(tx, latest.items)
-    state = stored.state(tx, app, schedule_id)
     return Found(
         now=tx.now,
         state=state,

@@ -77,9 +77,9 @@ def timeline_page(call: Call) -> Response:
     found = call.scheduler.read(lambda tx: _read(tx, call))
     start, end = _extent(found.now)
     # The same for a minute: the picture changes with what happens, and not with each look.
-    minute = found.now.replace(second=0, microsecond=0)
-    zone = ZoneInfo(query.zone)
     calculator = Calculator(found.now)
+    minute = calculator.minute
+    zone = ZoneInfo(query.zone)
     lanes = [_lane(call, state, found, calculator, minute, end) for state in found.page.items]
     of_all = [calculator.of(timing) for timing in found.timings]
     counts = _counts(of_all, calculator.hour, start, end)
